@@ -1,0 +1,1 @@
+"""Measurements of Pocketfit on real networks and real images."""

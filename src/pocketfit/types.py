@@ -1,0 +1,529 @@
+"""The frozen dataclasses that travel between rooms.
+
+    source ─load→ LoadedModel ─calibrate→ QuantizationPlan ─→ Variant ─convert→ Artifact ─verify/measure→ Evidence
+           ─choose→ Choice ─pack→ Bundle
+
+Only standard-library types here, so that importing this module is cheap; torch appears in annotations alone.
+Arrays are numpy, images NCHW, sizes in bytes, times in milliseconds, drops in percentage points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+__all__ = [
+    "Accuracy",
+    "ActivationPlan",
+    "Artifact",
+    "Budget",
+    "Candidate",
+    "Choice",
+    "Color",
+    "Evidence",
+    "Failure",
+    "FitResult",
+    "KernelUse",
+    "Latency",
+    "LayerPlan",
+    "LayerQuality",
+    "LoadedModel",
+    "Parity",
+    "Precision",
+    "PreprocessSpec",
+    "QuantizationPlan",
+    "Runtime",
+    "RuntimeInfo",
+    "Samples",
+    "Scheme",
+    "Session",
+    "StageTime",
+    "TensorSpec",
+    "Variant",
+]
+
+
+class Precision(StrEnum):
+    """How numbers are stored: float32; float16 weights; int8 weights and activations."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+class Scheme(StrEnum):
+    """How a runtime expresses INT8 activations.
+
+    AFFINE has a zero point and quantizes every tensor of the graph; SYMMETRIC is ±127 around zero and quantizes the
+    inputs of convolutions and linear layers only (what ncnn can express).
+    """
+
+    AFFINE = "affine"
+    SYMMETRIC = "symmetric"
+
+
+class Color(StrEnum):
+    """Channel order the model was trained with."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+    GRAY = "gray"
+
+
+@dataclass(frozen=True)
+class PreprocessSpec:
+    """From a decoded image to the model's input; recorded with the model and replayed on the phone.
+
+    The geometry (`resize`, `crop`) works on uint8 pixels and yields uint8 height × width × channel; the arithmetic
+    is `(pixel * scale - mean) / std` per channel, in the order of `color`, and yields float32 NCHW.
+
+    Args:
+        resize: shorter side in pixels after an aspect-preserving bilinear antialiased resize; a pair (height, width)
+            resizes to exactly that; None leaves the image as it is.
+        crop: (height, width) of a centre crop after the resize; None for none.
+        color: channel order of the model's input.
+        scale: multiplies the 0..255 pixel.
+        mean: per channel, in the order of `color`, subtracted after scaling.
+        std: per channel, in the order of `color`, divides last.
+    """
+
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    color: Color = Color.RGB
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A graph input or output: its name, its shape with batch 1, and its dtype as numpy spells it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A float model in its canonical form.
+
+    Args:
+        name: short name for tables and file names.
+        source: what the user wrote, for the report.
+        graph: aten graph from `torch.export`, in eval mode, batch-norm folded, dropout removed.
+        input: the only input, NCHW with batch 1.
+        output: the first output, with batch 1.
+        dynamic_batch: whether `graph` takes any batch size; otherwise it takes 1.
+        fingerprint: sha256 over the graph's structure and weights.
+        preprocess: what the model says of its own preprocessing, if anything.
+    """
+
+    name: str
+    source: str
+    graph: torch.fx.GraphModule
+    input: TensorSpec
+    output: TensorSpec
+    dynamic_batch: bool
+    fingerprint: str
+    preprocess: PreprocessSpec | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A set of samples, ready for the numeric half of the preprocessing.
+
+    Args:
+        inputs: uint8 N×H×W×3 images after the geometry, or float32 N×(model input shape) taken as they are.
+        labels: int64 class indices of length N, or None where they are unknown (calibration never has any).
+        preprocess: applied batch by batch to uint8 inputs; None for float inputs.
+        classes: class names by index; empty when unknown.
+        fingerprint: sha256 over inputs, labels and preprocessing.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray | None
+    preprocess: PreprocessSpec | None
+    classes: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class ActivationPlan:
+    """The numbers of one INT8 activation tensor.
+
+    Affine: `q = clip(round(x / scale) + zero_point, 0, 255)`; a runtime with signed storage subtracts 128 from both.
+    Symmetric: `q = clip(round(x / symmetric_scale), -127, 127)`.
+
+    Args:
+        minimum: smallest value seen in calibration.
+        maximum: largest value seen in calibration.
+        scale: affine scale, positive.
+        zero_point: affine zero point, 0..255.
+        symmetric_scale: symmetric scale, positive.
+        group: tensors with the same group share one scale because an op between them cannot requantize.
+    """
+
+    minimum: float
+    maximum: float
+    scale: float
+    zero_point: int
+    symmetric_scale: float
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """The numbers of one layer with weights.
+
+    Args:
+        op: aten name, such as `conv2d` or `linear`.
+        source: dotted module path in the user's model, where it is known.
+        weight: attribute path of the float weight in the canonical graph.
+        axis: the output-channel axis of that weight.
+        weight_scales: one positive scale per output channel; `q = clip(round(w / scale), -127, 127)`.
+        bias: corrected float bias per scheme; empty where the layer keeps its own.
+    """
+
+    op: str
+    source: str
+    weight: str
+    axis: int
+    weight_scales: tuple[float, ...]
+    bias: Mapping[Scheme, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuantizationPlan:
+    """What every runtime is given, instead of calibrating on its own.
+
+    Args:
+        precision: float32, float16 (weights rounded to half, arithmetic in float32) or int8.
+        model_fingerprint: the model these numbers belong to.
+        data_fingerprint: the calibration samples they came from; empty for float plans.
+        samples: number of calibration samples.
+        activations: by graph node name; a tensor that is absent stays float.
+        layers: by graph node name; a layer that is absent stays float.
+        notes: decisions a reader should know, in plain sentences.
+    """
+
+    precision: Precision
+    model_fingerprint: str
+    data_fingerprint: str = ""
+    samples: int = 0
+    activations: Mapping[str, ActivationPlan] = field(default_factory=dict)
+    layers: Mapping[str, LayerPlan] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A model together with the plan it is to be deployed with."""
+
+    model: LoadedModel
+    plan: QuantizationPlan
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a converter wrote: the files of one runtime in one precision.
+
+    Args:
+        runtime: name of the runtime.
+        precision: precision of the plan it was made from.
+        scheme: how its INT8 activations are expressed; meaningless for float artifacts.
+        files: the main file first; all in one folder.
+        input: name, shape and dtype as the runtime sees them.
+        output: likewise.
+        versions: converter packages and their versions.
+        notes: what the converter could not express, in plain sentences.
+    """
+
+    runtime: str
+    precision: Precision
+    scheme: Scheme
+    files: tuple[Path, ...]
+    input: TensorSpec
+    output: TensorSpec
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk of all files together."""
+        return sum(path.stat().st_size for path in self.files)
+
+
+@dataclass(frozen=True)
+class KernelUse:
+    """How many of the compute ops (convolutions, linear layers, matrix products) run on INT8 kernels.
+
+    Args:
+        int8: number of compute ops on INT8 kernels.
+        total: number of compute ops.
+        how: where the figure was read, such as "ops in the optimised graph".
+    """
+
+    int8: int
+    total: int
+    how: str
+
+
+class Session(Protocol):
+    """An opened artifact."""
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Run once: float32 inputs with batch 1, in the model's layout (NCHW); float32 outputs likewise."""
+        ...
+
+    def kernels(self) -> KernelUse:
+        """Say which kernels the compute ops were given."""
+        ...
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What a runtime is and can do; readable without importing any of its packages.
+
+    Args:
+        name: as users write it in `--targets`.
+        title: as its makers write it.
+        extra: the pip extra that installs it; empty when it comes with the core.
+        packages: distributions that must be installed to convert and run.
+        suffix: of the artifact's main file.
+        precisions: what it can store.
+        scheme: how it expresses INT8 activations.
+        platforms: where the artifact runs.
+        delegates: accelerators it knows, for information.
+        note: one sentence on what makes it special.
+    """
+
+    name: str
+    title: str
+    extra: str
+    packages: tuple[str, ...]
+    suffix: str
+    precisions: tuple[Precision, ...]
+    scheme: Scheme
+    platforms: tuple[str, ...]
+    delegates: tuple[str, ...] = ()
+    note: str = ""
+
+
+class Runtime(Protocol):
+    """One mobile runtime: how to write its files and how to run them."""
+
+    info: ClassVar[RuntimeInfo]
+
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        """Write the variant into the existing folder `out`.
+
+        Raises:
+            ConversionError: naming the op where it is known.
+        """
+        ...
+
+    def open(self, artifact: Artifact, *, threads: int = 1) -> Session:
+        """Load the artifact for inference on this host with that many threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parity:
+    """An artifact's output against the simulation of the very plan it was made from.
+
+    Args:
+        max_error: largest absolute difference over all outputs and samples.
+        mean_error: mean absolute difference.
+        cosine: mean over samples of the cosine between the two output vectors.
+        sqnr_db: signal (simulation) to difference, in decibel, over all outputs; infinite when they are identical.
+        agreement: share of samples, 0..1, on which the largest output is the same.
+        samples: number of samples.
+    """
+
+    max_error: float
+    mean_error: float
+    cosine: float
+    sqnr_db: float
+    agreement: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The task metric on held-out data, paired with the float model on the same samples.
+
+    Args:
+        metric: "top-1".
+        percent: this artifact, 0..100.
+        float_percent: the float model in torch, 0..100.
+        drop_points: `float_percent - percent`; negative when the artifact is better.
+        drop_low: lower end of the 95% confidence interval of the drop, in points.
+        drop_high: upper end.
+        agreement: share of samples, 0..1, answered as the float model answers them.
+        samples: number of samples.
+    """
+
+    metric: str
+    percent: float
+    float_percent: float
+    drop_points: float
+    drop_low: float
+    drop_high: float
+    agreement: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Time of one inference after warm-up: median and 90th percentile in milliseconds, and where it was measured."""
+
+    threads: int
+    median_ms: float
+    p90_ms: float
+    runs: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of an artifact because it was run.
+
+    Args:
+        parity: against the plan's simulation.
+        accuracy: None when the data has no labels.
+        latencies: one per thread count.
+        peak_memory_bytes: resident memory added by opening and running the artifact in a fresh process.
+        kernels: whether INT8 kernels really run.
+        size_bytes: all files together.
+    """
+
+    parity: Parity
+    accuracy: Accuracy | None
+    latencies: tuple[Latency, ...]
+    peak_memory_bytes: int
+    kernels: KernelUse
+    size_bytes: int
+
+    def median_ms(self, threads: int = 1) -> float:
+        """Median latency in milliseconds with that many threads."""
+        return next(latency.median_ms for latency in self.latencies if latency.threads == threads)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a candidate has no evidence: the stage that failed, the reason, and what to do."""
+
+    stage: str
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One row of the table: a runtime in a precision, with evidence or with the reason for having none."""
+
+    runtime: str
+    precision: Precision
+    artifact: Artifact | None = None
+    evidence: Evidence | None = None
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the user allows; None means no limit.
+
+    Args:
+        max_drop_points: accuracy drop against float, in percentage points.
+        max_size_bytes: size of the artifact.
+    """
+
+    max_drop_points: float | None = None
+    max_size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The artifact chosen for a runtime and why; `precision` is None when nothing fits the budget."""
+
+    runtime: str
+    precision: Precision | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class LayerQuality:
+    """How well one tensor survives quantization.
+
+    Args:
+        name: node name in the canonical graph.
+        op: aten name.
+        source: dotted module path in the user's model, where it is known.
+        sqnr_db: float tensor against the same tensor in the simulated INT8 graph, everything before it quantized.
+    """
+
+    name: str
+    op: str
+    source: str
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """Wall-clock seconds of a stage; `reused` when its stored result was taken."""
+
+    stage: str
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Everything a report needs.
+
+    Args:
+        model: name of the model.
+        source: what the user wrote.
+        input: input shape, dtype and name.
+        parameters: number of parameters.
+        macs: multiply-accumulates of one inference.
+        preprocess: the recorded preprocessing; None when the data is fed as it is.
+        calibration_samples: number of unlabelled samples the plan came from.
+        evaluation_samples: number of held-out samples.
+        float_percent: float top-1 in torch, 0..100; None without labels.
+        budget: what was asked.
+        candidates: the table.
+        choices: one per runtime.
+        layers: sensitivity per scheme.
+        notes: decisions, in plain sentences.
+        stages: time per stage.
+        host: what machine measured, in words.
+        versions: of Pocketfit, Python, torch and the runtimes.
+    """
+
+    model: str
+    source: str
+    input: TensorSpec
+    parameters: int
+    macs: int
+    preprocess: PreprocessSpec | None
+    calibration_samples: int
+    evaluation_samples: int
+    float_percent: float | None
+    budget: Budget
+    candidates: tuple[Candidate, ...]
+    choices: tuple[Choice, ...]
+    layers: Mapping[Scheme, tuple[LayerQuality, ...]]
+    notes: tuple[str, ...]
+    stages: tuple[StageTime, ...]
+    host: str
+    versions: Mapping[str, str]

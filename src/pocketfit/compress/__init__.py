@@ -1,0 +1,1 @@
+"""Making a model smaller: quantization now, pruning and distillation beside it."""

@@ -1,0 +1,216 @@
+"""Where quantization goes: which tensors become INT8, which layers, and which tensors must share a scale.
+
+1. A convolution or linear layer with constant weights is a layer; its weight is quantized per output channel.
+2. The result of a layer or an addition that only a ReLU or ReLU6 reads stays float: every runtime fuses the pair, and
+   a quantization between the two would forbid it (ONNX Runtime runs three times slower then).
+3. Every other result of a quantizable op is quantized.
+4. Ops that only move or select values (reshape, pooling by maximum, concatenation, ...) cannot requantize in LiteRT:
+   their inputs and outputs share one scale.
+5. The result of any other op is quantized only where a quantizable op reads it.
+
+Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
+"Quantize ONNX models", on Q/DQ placement.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.fx import Node
+
+from pocketfit.models.constants import get_constant
+
+__all__ = ["FIXED_RANGES", "Placement", "fused_activation", "is_layer", "place"]
+
+aten = torch.ops.aten
+
+LAYERS = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
+
+# Ops that move, select or repeat values without changing them.
+SAME_SCALE = frozenset({
+    aten.avg_pool2d.default,  # LiteRT's average pooling cannot requantize, unlike its mean
+    aten.cat.default,
+    aten.chunk.default,
+    aten.constant_pad_nd.default,
+    aten.contiguous.default,
+    aten.expand.default,
+    aten.flatten.using_ints,
+    aten.max_pool1d.default,
+    aten.max_pool2d.default,
+    aten.pad.default,
+    aten.permute.default,
+    aten.pixel_shuffle.default,
+    aten.reshape.default,
+    aten.select.int,
+    aten.slice.Tensor,
+    aten.split.Tensor,
+    aten.split_with_sizes.default,
+    aten.squeeze.dim,
+    aten.squeeze.dims,
+    aten.stack.default,
+    aten.transpose.int,
+    aten.unsqueeze.default,
+    aten.upsample_nearest2d.vec,
+    aten.view.default,
+})
+
+# Ops whose result takes a scale of its own.
+REQUANTIZING = frozenset({
+    aten.adaptive_avg_pool2d.default,
+    aten.add.Tensor,
+    aten.bmm.default,
+    aten.clamp.default,
+    aten.elu.default,
+    aten.gelu.default,
+    aten.hardsigmoid.default,
+    aten.hardswish.default,
+    aten.hardtanh.default,
+    aten.layer_norm.default,
+    aten.leaky_relu.default,
+    aten.matmul.default,
+    aten.mean.dim,
+    aten.mul.Tensor,
+    aten.prelu.default,
+    aten.relu.default,
+    aten.relu6.default,
+    aten.sigmoid.default,
+    aten.silu.default,
+    aten.softmax.int,
+    aten.sub.Tensor,
+    aten.tanh.default,
+    aten.upsample_bilinear2d.vec,
+})
+
+# Affine (scale, zero point) that TensorFlow Lite's specification fixes for the results of these ops.
+FIXED_RANGES = {
+    aten.sigmoid.default: (1 / 256, 0),
+    aten.softmax.int: (1 / 256, 0),
+    aten.tanh.default: (1 / 128, 128),
+}
+
+# Their constants are parameters, not activations.
+_OWN_PARAMETERS = frozenset({aten.layer_norm.default, aten.prelu.default})
+
+# What a ReLU may be fused into, in every runtime.
+_FUSES_ACTIVATION = LAYERS | {aten.add.Tensor}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The decisions for one graph.
+
+    Args:
+        layers: names of layers, in graph order.
+        tensors: names of INT8 tensors, in graph order, each with the name of its scale group.
+    """
+
+    layers: tuple[str, ...]
+    tensors: dict[str, str]
+
+
+def is_layer(node: Node) -> bool:
+    """Whether the node is a layer whose weight is a constant of the graph."""
+    return node.op == "call_function" and node.target in LAYERS and _is_constant(node.args[1])
+
+
+def place(graph: torch.fx.GraphModule) -> Placement:
+    """Decide where quantization goes in a canonical graph."""
+    layers = tuple(node.name for node in graph.graph.nodes if is_layer(node))
+    quantized = [node for node in graph.graph.nodes if _is_quantized(node)]
+    return Placement(layers=layers, tensors=_groups(quantized))
+
+
+def _is_quantized(node: Node) -> bool:
+    if not _is_float_tensor(node):
+        return False
+    if fused_activation(node) is not None:
+        return False
+    if node.op == "call_function" and (_is_quantizable(node) or is_layer(node)):
+        return True
+    return any(_reads_as_activation(user, node) for user in node.users)
+
+
+def _is_quantizable(node: Node) -> bool:
+    return node.op == "call_function" and (node.target in SAME_SCALE or node.target in REQUANTIZING or _is_piece(node))
+
+
+def _reads_as_activation(user: Node, node: Node) -> bool:
+    """Whether `user` needs `node` in INT8; weights and biases of layers have their own rules."""
+    if is_layer(user):
+        return user.args[0] is node
+    if node.op == "get_attr" and user.target in _OWN_PARAMETERS:
+        return False
+    return _is_quantizable(user)
+
+
+def fused_activation(node: Node) -> Node | None:
+    """The ReLU or ReLU6 that a runtime fuses into this node, if it is the only reader."""
+    if node.op != "call_function" or node.target not in _FUSES_ACTIVATION or len(node.users) != 1:
+        return None
+    user = next(iter(node.users))
+    return user if user.op == "call_function" and _is_fusable_activation(user) else None
+
+
+def _is_fusable_activation(node: Node) -> bool:
+    if node.target in (aten.relu.default, aten.relu6.default):
+        return True
+    bounds = tuple(node.args[1:3])
+    return (node.target is aten.hardtanh.default or node.target is aten.clamp.default) and bounds == (0.0, 6.0)
+
+
+def _is_constant(argument: object) -> bool:
+    return isinstance(argument, Node) and argument.op == "get_attr"
+
+
+def _is_float_tensor(node: Node) -> bool:
+    if node.op in ("output", "call_module"):
+        return False
+    value = node.meta.get("val")
+    if isinstance(value, torch.Tensor):
+        return value.is_floating_point()
+    if node.op == "get_attr":
+        owner = node.graph.owning_module
+        return owner is not None and get_constant(owner, str(node.target)).is_floating_point()
+    return False
+
+
+def _groups(nodes: list[Node]) -> dict[str, str]:
+    """Name each tensor's scale group after its earliest member (union-find over same-scale ops)."""
+    parent = {node.name: node.name for node in nodes}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    order = {node.name: index for index, node in enumerate(nodes)}
+    for node in nodes:
+        for source in _same_scale_sources(node):
+            if source.name not in parent:
+                continue
+            first, second = sorted((root(node.name), root(source.name)), key=order.__getitem__)
+            parent[second] = first
+    return {node.name: root(node.name) for node in nodes}
+
+
+def _same_scale_sources(node: Node) -> Iterator[Node]:
+    """Tensors that must have the scale of `node`'s result."""
+    if _is_piece(node):
+        node = node.args[0]  # type: ignore[assignment]
+    if node.op != "call_function" or node.target not in SAME_SCALE:
+        return
+    first = node.args[0]
+    for source in first if isinstance(first, list | tuple) else (first,):
+        if isinstance(source, Node):
+            yield source
+
+
+def _is_piece(node: Node) -> bool:
+    """Whether the node takes one tensor out of the list that chunk or split returned."""
+    if node.target is not operator.getitem:
+        return False
+    source = node.args[0]
+    return isinstance(source, Node) and source.target in SAME_SCALE

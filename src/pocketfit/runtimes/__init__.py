@@ -1,0 +1,78 @@
+"""The mobile runtimes: one file each, one table of the built-in ones, one entry-point group for the rest."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from importlib import metadata
+
+from pocketfit.errors import OptionError, RuntimeMissing
+from pocketfit.types import Runtime
+
+__all__ = ["BUILT_IN", "ENTRY_POINTS", "all_runtimes", "get_runtime", "is_installed", "missing_packages", "require"]
+
+ENTRY_POINTS = "pocketfit.runtimes"
+
+# In the order in which tables show them. The modules are light: packages are imported when a runtime is used.
+BUILT_IN = {
+    "onnxruntime": "pocketfit.runtimes.onnxruntime:OnnxRuntime",
+    "litert": "pocketfit.runtimes.litert:LiteRT",
+    "ncnn": "pocketfit.runtimes.ncnn:Ncnn",
+}
+
+
+def all_runtimes() -> tuple[Runtime, ...]:
+    """Built-in runtimes first, then those other packages bring."""
+    return tuple(get_runtime(name) for name in _table())
+
+
+def get_runtime(name: str) -> Runtime:
+    """The runtime of that name.
+
+    Raises:
+        OptionError: there is none.
+    """
+    table = _table()
+    if name not in table:
+        close = difflib.get_close_matches(name, table, n=1)
+        meant = f" Did you mean '{close[0]}'?" if close else ""
+        raise OptionError(f"unknown runtime '{name}'. Known here: {', '.join(table)}.{meant}")
+    module, _, attribute = table[name].partition(":")
+    runtime: Runtime = getattr(importlib.import_module(module), attribute)()
+    return runtime
+
+
+def missing_packages(runtime: Runtime) -> tuple[str, ...]:
+    """Distributions the runtime needs that are not installed."""
+    return tuple(package for package in runtime.info.packages if not _has(package))
+
+
+def is_installed(runtime: Runtime) -> bool:
+    """Whether everything the runtime needs is there."""
+    return not missing_packages(runtime)
+
+
+def require(runtime: Runtime) -> None:
+    """Refuse to go on without the runtime's packages.
+
+    Raises:
+        RuntimeMissing: naming what is missing and how to install it.
+    """
+    missing = missing_packages(runtime)
+    if missing:
+        extra = runtime.info.extra
+        fix = f'pip install "pocketfit[{extra}]"' if extra else f"pip install {' '.join(missing)}"
+        raise RuntimeMissing(f"{runtime.info.title} needs {', '.join(missing)}, not installed here. To add it: {fix}")
+
+
+def _table() -> dict[str, str]:
+    others = {entry.name: entry.value for entry in metadata.entry_points(group=ENTRY_POINTS)}
+    return BUILT_IN | {name: target for name, target in others.items() if name not in BUILT_IN}
+
+
+def _has(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

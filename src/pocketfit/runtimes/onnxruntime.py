@@ -1,0 +1,157 @@
+"""ONNX Runtime: QDQ models whose integers are the plan's own.
+
+Activations are unsigned: with them and the quantization after the fused activation, ONNX Runtime turns every
+convolution into one integer kernel; signed activations leave it slower than float on x86.
+Float16 stores the weights of layers in half and widens them when the session is created, so the file halves and the
+arithmetic, as everywhere on a CPU, stays float32.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pocketfit.errors import ConversionError
+from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+__all__ = ["OnnxRuntime"]
+
+# The first opset whose QuantizeLinear knows every type used here, and the newest that all mobile builds accept.
+OPSET = 20
+
+_INT8_OPS = frozenset({"QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger", "MatMulIntegerToFloat"})
+_FLOAT_OPS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"})
+
+
+class OnnxRuntime:
+    """Converts through `torch.onnx` and runs on ONNX Runtime's CPU provider."""
+
+    info: ClassVar[RuntimeInfo] = RuntimeInfo(
+        name="onnxruntime",
+        title="ONNX Runtime",
+        extra="",
+        packages=("onnx", "onnxruntime", "onnxscript"),
+        suffix=".onnx",
+        precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
+        scheme=Scheme.AFFINE,
+        platforms=("android", "ios", "linux", "macos", "windows"),
+        delegates=("xnnpack", "nnapi", "coreml", "qnn"),
+        note="INT8 as QDQ with unsigned activations",
+    )
+
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        """Write `model.onnx`: opset 20, batch 1, float32 inputs and outputs."""
+        program = _export(variant)
+        if variant.plan.precision is Precision.FLOAT16:
+            _store_weights_in_half(program, variant)
+        path = out / "model.onnx"
+        program.producer_name, program.producer_version = "pocketfit", ""
+        path.write_bytes(program.SerializeToString(deterministic=True))
+        return Artifact(
+            runtime=self.info.name,
+            precision=variant.plan.precision,
+            scheme=self.info.scheme,
+            files=(path,),
+            input=TensorSpec(program.graph.input[0].name, variant.model.input.shape),
+            output=TensorSpec(program.graph.output[0].name, variant.model.output.shape),
+            versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
+        )
+
+    def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
+        """Load with every graph optimisation on."""
+        return _Session(artifact, threads)
+
+
+def _export(variant: Variant) -> onnx.ModelProto:
+    import torch
+
+    from pocketfit.compress.quantize.lower import Activations, Weights, lower
+
+    form = Weights.BAKED if variant.plan.precision is not Precision.INT8 else Weights.INTEGER
+    graph = lower(variant.model.graph, variant.plan, Activations.UNSIGNED, form)
+    example = torch.zeros(variant.model.input.shape)
+    try:
+        with torch.no_grad():
+            exported = torch.export.export(graph, (example,))
+            program = torch.onnx.export(exported, (example,), dynamo=True, opset_version=OPSET, verbose=False)
+    except Exception as error:  # the exporter raises whatever its many layers raise
+        raise _explain(error) from error
+    assert program is not None  # only the TorchScript exporter returns None
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def _explain(error: Exception) -> ConversionError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "No ONNX function found" in line or "No decompositions" in line]
+    message = (telling or lines or [type(error).__name__])[0]
+    return ConversionError(
+        "onnxruntime",
+        f"torch.onnx could not export the model: {message[:400]}",
+        "Replace the op named above, or leave this runtime out with --targets.",
+    )
+
+
+def _store_weights_in_half(program: onnx.ModelProto, variant: Variant) -> None:
+    """Store each layer's weight in float16 behind a Cast, which ONNX Runtime folds when it loads the model."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = program.graph
+    names = {layer.weight for layer in variant.plan.layers.values()}
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.name not in names:
+            continue
+        values = numpy_helper.to_array(tensor).astype(np.float16)
+        widened = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values, f"{widened}.float16"))
+        casts.append(helper.make_node("Cast", [tensor.name], [widened], f"{widened}.widen", to=TensorProto.FLOAT))
+    if len(casts) != len(names):
+        raise ConversionError("onnxruntime", f"found {len(casts)} of {len(names)} weights in the exported graph to halve")
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *rest])
+
+
+class _Session:
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._path = artifact.files[0]
+        self._options = options
+        self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        return tuple(self._session.run(None, {self._input: inputs[0]}))
+
+    def kernels(self) -> KernelUse:
+        counts = self._optimised_ops()
+        int8 = sum(counts[op] for op in _INT8_OPS)
+        total = int8 + sum(counts[op] for op in _FLOAT_OPS)
+        return KernelUse(int8=int8, total=total, how="ops in the graph that ONNX Runtime optimised")
+
+    def _optimised_ops(self) -> Counter[str]:
+        import onnx
+        import onnxruntime
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "optimised.onnx"
+            self._options.optimized_model_filepath = str(path)
+            onnxruntime.InferenceSession(str(self._path), self._options, providers=["CPUExecutionProvider"])
+            self._options.optimized_model_filepath = ""
+            return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)

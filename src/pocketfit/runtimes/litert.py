@@ -63,21 +63,22 @@ class LiteRT:
 
 
 def _convert(variant: Variant) -> bytes:
+    import litert_torch
     import torch
     from litert_torch.quantize import pt2e_quantizer, quant_config
 
-    import litert_torch
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
 
     int8 = variant.plan.precision is Precision.INT8
-    form = Weights.CHAIN if int8 else Weights.BAKED
-    graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, form)
+    graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, Weights.CHAIN)
     # The quantizer is never run: the converter only asks it whether ranges are static.
     static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
     marker = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static))
     try:
-        edge = litert_torch.convert(graph, (torch.zeros(variant.model.input.shape),), quant_config=marker if int8 else None)
-        content: bytes = edge.tflite_model()
+        edge = litert_torch.convert(
+            graph, (torch.zeros(variant.model.input.shape),), quant_config=marker if int8 else None
+        )
+        content: bytes = edge.model_content()
     except Exception as error:  # MLIR diagnostics come as many types
         raise _explain(error) from error
     return content

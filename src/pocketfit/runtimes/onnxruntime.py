@@ -75,8 +75,7 @@ def _export(variant: Variant) -> onnx.ModelProto:
 
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
 
-    form = Weights.BAKED if variant.plan.precision is not Precision.INT8 else Weights.INTEGER
-    graph = lower(variant.model.graph, variant.plan, Activations.UNSIGNED, form)
+    graph = lower(variant.model.graph, variant.plan, Activations.UNSIGNED, Weights.INTEGER)
     example = torch.zeros(variant.model.input.shape)
     try:
         with torch.no_grad():
@@ -116,7 +115,9 @@ def _store_weights_in_half(program: onnx.ModelProto, variant: Variant) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, f"{widened}.float16"))
         casts.append(helper.make_node("Cast", [tensor.name], [widened], f"{widened}.widen", to=TensorProto.FLOAT))
     if len(casts) != len(names):
-        raise ConversionError("onnxruntime", f"found {len(casts)} of {len(names)} weights in the exported graph to halve")
+        raise ConversionError(
+            "onnxruntime", f"found {len(casts)} of {len(names)} weights in the exported graph to halve"
+        )
     rest = list(graph.node)
     del graph.node[:]
     graph.node.extend([*casts, *rest])

@@ -35,9 +35,7 @@ def convert_in_child(runtime: str, model: Path, plan: Path, out: Path, *, log: P
         IsolationError: the child crashed, hung or took too much memory.
     """
     arguments = {"runtime": runtime, "model": str(model), "plan": str(plan), "out": str(out)}
-    result = call(
-        "pocketfit.runtimes.work:convert", arguments, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, log=log
-    )
+    result = call("pocketfit.runtimes.work:convert", arguments, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, log=log)
     return artifact_from_json(result, out)
 
 

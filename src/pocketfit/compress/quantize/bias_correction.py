@@ -179,7 +179,9 @@ def following_activation(node: Node) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda values: fused.target(values, *fused.args[1:])  # type: ignore[operator, no-any-return]
 
 
-def _best_shift(expected: Values, got: Values, axis: int, activation: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+def _best_shift(
+    expected: Values, got: Values, axis: int, activation: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
     """Per channel, the shift that leaves the least squared error after the activation that follows.
 
     The plain correction is right before the activation; where a ReLU hides most of a channel it can be wrong after it

@@ -1,9 +1,8 @@
 """A plan written into a graph: quantize and dequantize nodes with the plan's own numbers.
 
-The same function serves every runtime and the simulator, so that all of them are given the same graph; they differ
-in how activations are stored and in the form a converter wants weights in:
+The same function serves every runtime, so that all of them are given the same graph; they differ in how activations
+are stored and in the form a converter wants weights in:
 
-* `Weights.BAKED`: float constants already rounded to the INT8 grid. The simulator's form.
 * `Weights.INTEGER`: INT8 constants behind a dequantize node. ONNX Runtime, ExecuTorch and Core ML.
 * `Weights.CHAIN`: float constants behind quantize and dequantize nodes. LiteRT, whose converter folds them itself.
 """
@@ -16,10 +15,10 @@ from enum import Enum
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import GraphModule, Node
 
 from pocketfit.models.constants import get_constant, set_constant
-from pocketfit.types import ActivationPlan, LayerPlan, Precision, QuantizationPlan, Scheme
+from pocketfit.types import LayerPlan, Precision, QuantizationPlan, Scheme
 
 __all__ = ["Activations", "Weights", "lower"]
 
@@ -35,14 +34,11 @@ class Activations(Enum):
 class Weights(Enum):
     """The form a converter wants quantized weights in."""
 
-    BAKED = "baked"
     INTEGER = "integer"
     CHAIN = "chain"
 
 
-def lower(
-    graph: GraphModule, plan: QuantizationPlan, activations: Activations, weights: Weights = Weights.BAKED
-) -> GraphModule:
+def lower(graph: GraphModule, plan: QuantizationPlan, activations: Activations, weights: Weights) -> GraphModule:
     """A copy of the canonical graph that computes what the plan says.
 
     Args:
@@ -51,25 +47,45 @@ def lower(
         activations: how the runtime stores INT8 activations.
         weights: the form the converter wants.
     """
-    lowered = GraphModule(copy.deepcopy(graph), copy.deepcopy(graph.graph))  # a plain module: export's hooks stay behind
+    lowered = plain_copy(graph)
     if plan.precision is Precision.FLOAT16:
-        for layer in plan.layers.values():
-            set_constant(lowered, layer.weight, get_constant(lowered, layer.weight).half().float())
+        round_to_half(lowered, plan)
     elif plan.precision is Precision.INT8:
         nodes = {node.name: node for node in lowered.graph.nodes}
         # Layers first: a bias is stored with the scale of its layer's input, which is still the plain node here.
         for name, layer in plan.layers.items():
             _lower_layer(lowered, nodes[name], layer, plan, activations, weights)
-        for name, activation in plan.activations.items():
-            _lower_activation(lowered, nodes[name], activation, plan, activations)
-    lowered.graph.eliminate_dead_code()
-    lowered.recompile()
+        for name in plan.activations:
+            lower_activation(lowered, nodes[name], plan, activations)
+    finish(lowered)
     return lowered
 
 
-def _lower_activation(
-    module: GraphModule, node: Node, activation: ActivationPlan, plan: QuantizationPlan, storage: Activations
-) -> None:
+def plain_copy(graph: GraphModule) -> GraphModule:
+    """A copy without the input checks that `torch.export` hangs on its modules."""
+    return GraphModule(copy.deepcopy(graph), copy.deepcopy(graph.graph))
+
+
+def finish(module: GraphModule) -> None:
+    """Drop what the changes left unread, so that no float weight travels along."""
+    module.graph.eliminate_dead_code()
+    module.delete_all_unused_submodules()
+    read = {str(node.target) for node in module.graph.nodes if node.op == "get_attr"}
+    for path in [name for name, _ in (*module.named_parameters(), *module.named_buffers()) if name not in read]:
+        owner, _, name = path.rpartition(".")
+        delattr(module.get_submodule(owner), name)
+    module.recompile()
+
+
+def round_to_half(module: GraphModule, plan: QuantizationPlan) -> None:
+    """Round the weights of the plan's layers to float16 and back, in place."""
+    for layer in plan.layers.values():
+        set_constant(module, layer.weight, get_constant(module, layer.weight).half().float())
+
+
+def lower_activation(module: GraphModule, node: Node, plan: QuantizationPlan, storage: Activations) -> None:
+    """Put quantize and dequantize nodes behind `node`, for the readers that the storage quantizes for."""
+    activation = plan.activations[node.name]
     low, high, dtype = storage.value
     scale, zero_point = activation.scale, activation.zero_point + low
     reads: Callable[[Node], bool] = lambda user: True  # noqa: E731
@@ -96,81 +112,90 @@ def _after(node: Node) -> Node:
 
 
 def _lower_layer(
-    module: GraphModule,
-    node: Node,
-    layer: LayerPlan,
-    plan: QuantizationPlan,
-    storage: Activations,
-    form: Weights,
+    module: GraphModule, node: Node, layer: LayerPlan, plan: QuantizationPlan, storage: Activations, form: Weights
 ) -> None:
-    symmetric = storage is Activations.SYMMETRIC
     weight = get_constant(module, layer.weight)
-    scales = torch.tensor(layer.weight_scales, dtype=torch.float32)
-    quantize = _ops().quantize_per_channel.default
-    dequantize = _ops().dequantize_per_channel.default
     arguments = (layer.axis, -127, 127, torch.int8)
+    scales = torch.tensor(layer.weight_scales, dtype=torch.float32)
     zeros = torch.zeros(len(scales), dtype=torch.int64)
-    integers = quantize(weight, scales, zeros, *arguments)
     prefix = f"_plan_{node.name}"
     graph = module.graph
     with graph.inserting_before(node):
-        if form is Weights.BAKED:
-            new_weight = _get(module, f"{prefix}_weight", dequantize(integers, scales, zeros, *arguments))
+        parameters = (add_constant(module, f"{prefix}_scales", scales), add_constant(module, f"{prefix}_zeros", zeros))
+        if form is Weights.INTEGER:
+            source = add_constant(module, f"{prefix}_weight", integer_weight(weight, layer))
         else:
-            scale_node = _get(module, f"{prefix}_scales", scales)
-            zero_node = _get(module, f"{prefix}_zeros", zeros)
-            if form is Weights.INTEGER:
-                source = _get(module, f"{prefix}_weight", integers)
-            else:
-                float_node = _get(module, f"{prefix}_weight", weight)
-                source = graph.call_function(quantize, (float_node, scale_node, zero_node, *arguments))
-            new_weight = graph.call_function(dequantize, (source, scale_node, zero_node, *arguments))
-        bias = _bias(module, node, layer, symmetric)
+            source = add_constant(module, f"{prefix}_weight", weight)
+            source = graph.call_function(_ops().quantize_per_channel.default, (source, *parameters, *arguments))
+        restored = graph.call_function(_ops().dequantize_per_channel.default, (source, *parameters, *arguments))
+        bias = plan_bias(module, node, layer, Scheme.SYMMETRIC if storage is Activations.SYMMETRIC else Scheme.AFFINE)
         new_bias = None
         if bias is not None:
-            producer = node.args[0]
-            assert isinstance(producer, Node)
-            input_scale = None if symmetric else plan.activations[producer.name].scale
-            new_bias = _lower_bias(module, prefix, bias, scales, input_scale, form)
-    node.args = (node.args[0], new_weight, new_bias, *node.args[3:])
+            new_bias = _lower_bias(module, node, bias, layer, plan, storage, form)
+    node.args = (node.args[0], restored, new_bias, *node.args[3:])
+
+
+def integer_weight(weight: torch.Tensor, layer: LayerPlan) -> torch.Tensor:
+    """The layer's weight as INT8."""
+    scales = torch.tensor(layer.weight_scales, dtype=torch.float32)
+    zeros = torch.zeros(len(scales), dtype=torch.int64)
+    integers: torch.Tensor = _ops().quantize_per_channel.default(
+        weight, scales, zeros, layer.axis, -127, 127, torch.int8
+    )
+    return integers
+
+
+def integer_bias(bias: torch.Tensor, layer: LayerPlan, input_scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The bias as INT32 and its scales (input scale × weight scale), as integer kernels add it."""
+    scales = torch.tensor(layer.weight_scales, dtype=torch.float32) * torch.tensor(input_scale, dtype=torch.float32)
+    integers = torch.clamp(torch.round(bias.double() / scales.double()), -(2**31), 2**31 - 1)
+    return integers.to(torch.int32), scales
 
 
 def _lower_bias(
     module: GraphModule,
-    prefix: str,
+    node: Node,
     bias: torch.Tensor,
-    weight_scales: torch.Tensor,
-    input_scale: float | None,
+    layer: LayerPlan,
+    plan: QuantizationPlan,
+    storage: Activations,
     form: Weights,
 ) -> Node:
-    """The bias as INT32 with scale (input scale × weight scale), as integer kernels add it; float where they do not."""
-    if input_scale is None or form is Weights.CHAIN:  # LiteRT's converter derives the same integers itself
-        return _get(module, f"{prefix}_bias", bias)
-    scales = weight_scales * torch.tensor(input_scale, dtype=torch.float32)
-    integers = torch.clamp(torch.round(bias.double() / scales.double()), -(2**31), 2**31 - 1).to(torch.int32)
-    if form is Weights.BAKED:
-        return _get(module, f"{prefix}_bias", integers.float() * scales)
+    name = f"_plan_{node.name}_bias"
+    if storage is Activations.SYMMETRIC or form is Weights.CHAIN:  # LiteRT's converter derives the same integers itself
+        return add_constant(module, name, bias)
+    integers, scales = integer_bias(bias, layer, plan.activations[input_of(node).name].scale)
     zeros = torch.zeros(len(scales), dtype=torch.int64)
+    parts = (
+        add_constant(module, name, integers),
+        add_constant(module, f"{name}_scales", scales),
+        add_constant(module, f"{name}_zeros", zeros),
+    )
     arguments = (0, -(2**31), 2**31 - 1, torch.int32)
-    parts = [
-        _get(module, f"{prefix}_{name}", value)
-        for name, value in (("bias", integers), ("bias_scales", scales), ("bias_zeros", zeros))
-    ]
     return module.graph.call_function(_ops().dequantize_per_channel.default, (*parts, *arguments))
 
 
-def _bias(module: GraphModule, node: Node, layer: LayerPlan, symmetric: bool) -> torch.Tensor | None:
-    corrected = layer.bias.get(Scheme.SYMMETRIC if symmetric else Scheme.AFFINE)
+def input_of(node: Node) -> Node:
+    """The node whose value a layer reads."""
+    source = node.args[0]
+    assert isinstance(source, Node)
+    return source
+
+
+def plan_bias(module: GraphModule, node: Node, layer: LayerPlan, scheme: Scheme) -> torch.Tensor | None:
+    """The float bias a layer gets: the plan's corrected one, else its own, else None."""
+    corrected = layer.bias.get(scheme)
     if corrected is not None:
         return torch.tensor(corrected, dtype=torch.float32)
     own = node.args[2] if len(node.args) > 2 else None
     return get_constant(module, str(own.target)) if isinstance(own, Node) else None
 
 
-def _ops() -> torch._ops._OpNamespace:
-    return torch.ops.quantized_decomposed
-
-
-def _get(module: GraphModule, name: str, value: torch.Tensor) -> Node:
+def add_constant(module: GraphModule, name: str, value: torch.Tensor) -> Node:
+    """A new buffer and the node that reads it, at the graph's insertion point."""
     module.register_buffer(name, value)
     return module.graph.get_attr(name)
+
+
+def _ops() -> torch._ops._OpNamespace:
+    return torch.ops.quantized_decomposed

@@ -14,6 +14,7 @@ Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixe
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,66 +24,70 @@ from torch.fx import Node
 
 from pocketfit.models.constants import get_constant
 
-__all__ = ["FIXED_RANGES", "Placement", "fused_activation", "is_layer", "place"]
+__all__ = ["FIXED_RANGES", "Placement", "activation_bounds", "fused_activation", "is_layer", "place"]
 
 aten = torch.ops.aten
 
 LAYERS = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
 
 # Ops that move, select or repeat values without changing them.
-SAME_SCALE = frozenset({
-    aten.avg_pool2d.default,  # LiteRT's average pooling cannot requantize, unlike its mean
-    aten.cat.default,
-    aten.chunk.default,
-    aten.constant_pad_nd.default,
-    aten.contiguous.default,
-    aten.expand.default,
-    aten.flatten.using_ints,
-    aten.max_pool1d.default,
-    aten.max_pool2d.default,
-    aten.pad.default,
-    aten.permute.default,
-    aten.pixel_shuffle.default,
-    aten.reshape.default,
-    aten.select.int,
-    aten.slice.Tensor,
-    aten.split.Tensor,
-    aten.split_with_sizes.default,
-    aten.squeeze.dim,
-    aten.squeeze.dims,
-    aten.stack.default,
-    aten.transpose.int,
-    aten.unsqueeze.default,
-    aten.upsample_nearest2d.vec,
-    aten.view.default,
-})
+SAME_SCALE = frozenset(
+    {
+        aten.avg_pool2d.default,  # LiteRT's average pooling cannot requantize, unlike its mean
+        aten.cat.default,
+        aten.chunk.default,
+        aten.constant_pad_nd.default,
+        aten.contiguous.default,
+        aten.expand.default,
+        aten.flatten.using_ints,
+        aten.max_pool1d.default,
+        aten.max_pool2d.default,
+        aten.pad.default,
+        aten.permute.default,
+        aten.pixel_shuffle.default,
+        aten.reshape.default,
+        aten.select.int,
+        aten.slice.Tensor,
+        aten.split.Tensor,
+        aten.split_with_sizes.default,
+        aten.squeeze.dim,
+        aten.squeeze.dims,
+        aten.stack.default,
+        aten.transpose.int,
+        aten.unsqueeze.default,
+        aten.upsample_nearest2d.vec,
+        aten.view.default,
+    }
+)
 
 # Ops whose result takes a scale of its own.
-REQUANTIZING = frozenset({
-    aten.adaptive_avg_pool2d.default,
-    aten.add.Tensor,
-    aten.bmm.default,
-    aten.clamp.default,
-    aten.elu.default,
-    aten.gelu.default,
-    aten.hardsigmoid.default,
-    aten.hardswish.default,
-    aten.hardtanh.default,
-    aten.layer_norm.default,
-    aten.leaky_relu.default,
-    aten.matmul.default,
-    aten.mean.dim,
-    aten.mul.Tensor,
-    aten.prelu.default,
-    aten.relu.default,
-    aten.relu6.default,
-    aten.sigmoid.default,
-    aten.silu.default,
-    aten.softmax.int,
-    aten.sub.Tensor,
-    aten.tanh.default,
-    aten.upsample_bilinear2d.vec,
-})
+REQUANTIZING = frozenset(
+    {
+        aten.adaptive_avg_pool2d.default,
+        aten.add.Tensor,
+        aten.bmm.default,
+        aten.clamp.default,
+        aten.elu.default,
+        aten.gelu.default,
+        aten.hardsigmoid.default,
+        aten.hardswish.default,
+        aten.hardtanh.default,
+        aten.layer_norm.default,
+        aten.leaky_relu.default,
+        aten.matmul.default,
+        aten.mean.dim,
+        aten.mul.Tensor,
+        aten.prelu.default,
+        aten.relu.default,
+        aten.relu6.default,
+        aten.sigmoid.default,
+        aten.silu.default,
+        aten.softmax.int,
+        aten.sub.Tensor,
+        aten.tanh.default,
+        aten.upsample_bilinear2d.vec,
+    }
+)
 
 # Affine (scale, zero point) that TensorFlow Lite's specification fixes for the results of these ops.
 FIXED_RANGES = {
@@ -154,11 +159,15 @@ def fused_activation(node: Node) -> Node | None:
     return user if user.op == "call_function" and _is_fusable_activation(user) else None
 
 
+def activation_bounds(node: Node) -> tuple[float, float]:
+    """What a ReLU or ReLU6 clips to."""
+    return (0.0, math.inf) if node.target is aten.relu.default else (0.0, 6.0)
+
+
 def _is_fusable_activation(node: Node) -> bool:
     if node.target in (aten.relu.default, aten.relu6.default):
         return True
-    bounds = tuple(node.args[1:3])
-    return (node.target is aten.hardtanh.default or node.target is aten.clamp.default) and bounds == (0.0, 6.0)
+    return node.target in (aten.hardtanh.default, aten.clamp.default) and tuple(node.args[1:3]) == (0.0, 6.0)
 
 
 def _is_constant(argument: object) -> bool:

@@ -102,5 +102,3 @@ def _activations(
                 group=group if len(names) > 1 else "",
             )
     return {name: plans[name] for name in placement.tensors}
-
-

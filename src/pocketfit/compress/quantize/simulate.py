@@ -6,11 +6,26 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
+from torch.fx import GraphModule, Node
 
-from pocketfit.compress.quantize.lower import Activations, lower
-from pocketfit.types import LoadedModel, QuantizationPlan, Scheme
+from pocketfit.compress.quantize.integer import integer_layer
+from pocketfit.compress.quantize.lower import (
+    Activations,
+    add_constant,
+    finish,
+    input_of,
+    integer_bias,
+    integer_weight,
+    lower_activation,
+    plain_copy,
+    plan_bias,
+    round_to_half,
+)
+from pocketfit.compress.quantize.placement import activation_bounds, fused_activation
+from pocketfit.models.constants import get_constant
+from pocketfit.types import LayerPlan, LoadedModel, Precision, QuantizationPlan, Scheme
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulation_graph"]
 
 
 def simulate(
@@ -32,7 +47,7 @@ def simulate(
     Returns:
         float32 array, samples first.
     """
-    graph = lower(model.graph, plan, Activations.SYMMETRIC if scheme is Scheme.SYMMETRIC else Activations.UNSIGNED)
+    graph = simulation_graph(model.graph, plan, scheme)
     outputs = []
     with torch.no_grad():
         for batch in batches:
@@ -41,6 +56,69 @@ def simulate(
             if progress is not None:
                 progress(len(batch))
     return np.concatenate(outputs)
+
+
+def simulation_graph(graph: GraphModule, plan: QuantizationPlan, scheme: Scheme) -> GraphModule:
+    """A copy of the canonical graph that computes in torch what the plan says, layers in exact integers."""
+    module = plain_copy(graph)
+    if plan.precision is Precision.FLOAT16:
+        round_to_half(module, plan)
+    elif plan.precision is Precision.INT8:
+        nodes = {node.name: node for node in module.graph.nodes}
+        storage = Activations.SYMMETRIC if scheme is Scheme.SYMMETRIC else Activations.UNSIGNED
+        for name in plan.activations:
+            lower_activation(module, nodes[name], plan, storage)
+        for name, layer in plan.layers.items():
+            _replace_layer(module, nodes[name], name, graph, layer, plan, scheme)
+    finish(module)
+    return module
+
+
+def _replace_layer(
+    module: GraphModule,
+    node: Node,
+    name: str,
+    graph: GraphModule,
+    layer: LayerPlan,
+    plan: QuantizationPlan,
+    scheme: Scheme,
+) -> None:
+    original = next(candidate for candidate in graph.graph.nodes if candidate.name == name)
+    activation = plan.activations[input_of(original).name]
+    output = None if scheme is Scheme.SYMMETRIC else _output(original, plan)
+    input_scale = activation.symmetric_scale if scheme is Scheme.SYMMETRIC else activation.scale
+    bias = plan_bias(module, node, layer, scheme)
+    if bias is not None and output is not None:
+        bias = integer_bias(bias, layer, input_scale)[0].double()
+    prefix = f"_plan_{name}"
+    with module.graph.inserting_before(node):
+        weight = integer_weight(get_constant(module, layer.weight), layer).float()
+        arguments = (
+            node.args[0],
+            add_constant(module, f"{prefix}_weight", weight),
+            None if bias is None else add_constant(module, f"{prefix}_bias", bias),
+            node.target,
+            tuple(node.args[3:]),
+            input_scale,
+            add_constant(module, f"{prefix}_scales", torch.tensor(layer.weight_scales, dtype=torch.float32)),
+            output,
+        )
+        replaced = module.graph.call_function(integer_layer, arguments)
+    node.replace_all_uses_with(replaced)
+
+
+def _output(layer: Node, plan: QuantizationPlan) -> tuple[float, int, int] | None:
+    """Scale and integer bounds, around the zero point, of the tensor that the layer's kernel writes."""
+    fused = fused_activation(layer)
+    activation = plan.activations.get((fused or layer).name)
+    if activation is None:
+        return None
+    lowest, highest = -activation.zero_point, 255 - activation.zero_point
+    if fused is not None:
+        low, high = activation_bounds(fused)
+        lowest = max(lowest, round(low / activation.scale))
+        highest = min(highest, round(high / activation.scale)) if high < float("inf") else highest
+    return activation.scale, lowest, highest
 
 
 def _first(result: object) -> torch.Tensor:

@@ -42,7 +42,7 @@ def convert_in_child(runtime: str, model: Path, plan: Path, out: Path, *, log: P
 def convert(runtime: str, model: str, plan: str, out: str) -> dict[str, object]:
     """The child's part of `convert_in_child`."""
     from pocketfit.compress.quantize.plan import plan_from_json
-    from pocketfit.models.canonical import restore
+    from pocketfit.models.store import restore
 
     variant = Variant(model=restore(Path(model)), plan=plan_from_json(Path(plan).read_bytes()))
     return artifact_to_json(get_runtime(runtime).convert(variant, Path(out)))

@@ -23,10 +23,11 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.fake import fake_quantize_activation, fake_quantize_weight
 from pocketfit.compress.quantize.placement import fused_activation
-from pocketfit.models.constants import get_constant
-from pocketfit.types import LayerQuality, QuantizationPlan, Scheme
+from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.graph.attributes import get_tensor
+from pocketfit.types import LayerQuality, LoadedModel, QuantizationPlan, Scheme
 
-__all__ = ["Sweep", "sweep", "with_biases"]
+__all__ = ["Sweep", "correct_biases", "sweep", "with_biases"]
 
 # Two copies of the live activations of all samples are held at once; beyond this, fewer samples are taken.
 MEMORY_BYTES = 3 * 2**30
@@ -45,6 +46,40 @@ class Sweep:
     biases: dict[str, tuple[float, ...]]
     quality: tuple[LayerQuality, ...]
     samples: int
+
+
+def correct_biases(
+    model: LoadedModel, plan: QuantizationPlan, samples: list[np.ndarray], progress: Callable[[int], None] | None = None
+) -> tuple[QuantizationPlan, dict[Scheme, tuple[LayerQuality, ...]]]:
+    """Correct the biases for every scheme, unless held-back calibration samples say that it does harm.
+
+    Args:
+        model: the canonical float model.
+        plan: an INT8 plan without corrected biases.
+        samples: batches of calibration samples, float32 in the model's layout; the last quarter is held back.
+        progress: called with the number of samples each time a scheme is done.
+
+    Returns:
+        The plan with corrected biases and with notes of what was decided; the quality of each layer per scheme.
+    """
+    held_back = samples[-max(1, len(samples) // 4) :]
+    taken = samples[: -len(held_back)] or samples
+    quality = {}
+    notes = list(plan.notes)
+    for scheme in Scheme:
+        walked = sweep(model.graph, plan, scheme, taken)
+        corrected = with_biases(plan, scheme, walked.biases)
+        before, after = (_output_sqnr(model, one, scheme, held_back) for one in (plan, corrected))
+        if after >= before:
+            plan = corrected
+            notes.append(f"Bias correction ({scheme}): output SQNR {before:.1f} → {after:.1f} dB on held-back samples.")
+        else:
+            walked = sweep(model.graph, plan, scheme, taken, correct=False)
+            notes.append(f"Bias correction ({scheme}) left out: it would cost {before - after:.1f} dB of output SQNR.")
+        quality[scheme] = walked.quality
+        if progress is not None:
+            progress(sum(map(len, samples)))
+    return replace(plan, notes=tuple(notes)), quality
 
 
 def sweep(
@@ -80,6 +115,19 @@ def with_biases(plan: QuantizationPlan, scheme: Scheme, biases: dict[str, tuple[
     return replace(plan, layers=layers)
 
 
+def _output_sqnr(model: LoadedModel, plan: QuantizationPlan, scheme: Scheme, samples: list[np.ndarray]) -> float:
+    """Float output against INT8 output, in decibel."""
+    with torch.no_grad():
+        floats = np.concatenate([model.graph(torch.from_numpy(batch)).numpy() for batch in samples])
+    noise = float(np.square(floats - simulate(model, plan, scheme, samples), dtype=np.float64).sum())
+    return decibel(float(np.square(floats, dtype=np.float64).sum()), noise)
+
+
+def decibel(signal: float, noise: float) -> float:
+    """Ratio of two powers in decibel; infinite without noise."""
+    return math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-30) / noise)
+
+
 Values = list[torch.Tensor]
 
 
@@ -102,7 +150,7 @@ class _Walk:
             if node.op == "placeholder":
                 self._keep(node, chunks, chunks)
             elif node.op == "get_attr":
-                constant = get_constant(self.graph, str(node.target))
+                constant = get_tensor(self.graph, str(node.target))
                 self._keep(node, [constant] * len(chunks), [constant] * len(chunks))
             elif node.op == "call_function":
                 self._keep(node, self._call(node, self.float, len(chunks)), self._call_int8(node, len(chunks)))
@@ -136,7 +184,7 @@ class _Walk:
             return self._call(node, self.int8, chunks)
         source, weight_node = node.args[0], node.args[1]
         assert isinstance(source, Node) and isinstance(weight_node, Node)
-        weight = fake_quantize_weight(get_constant(self.graph, str(weight_node.target)), layer)
+        weight = fake_quantize_weight(get_tensor(self.graph, str(weight_node.target)), layer)
         inputs: Values = self.int8[source]  # type: ignore[assignment]
         if self.scheme is Scheme.SYMMETRIC:
             activation = self.plan.activations[source.name]
@@ -161,14 +209,14 @@ class _Walk:
 
     def _own_bias(self, node: Node) -> torch.Tensor | None:
         bias = node.args[2] if len(node.args) > 2 else None
-        return get_constant(self.graph, str(bias.target)) if isinstance(bias, Node) else None
+        return get_tensor(self.graph, str(bias.target)) if isinstance(bias, Node) else None
 
     def _measure(self, node: Node, expected: Values, got: Values) -> None:
         layer = self.plan.layers[node.name]
         signal = sum(float(value.double().square().sum()) for value in expected)
         noise = sum(float((one - other).double().square().sum()) for one, other in zip(expected, got, strict=True))
-        sqnr = math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-30) / noise)
-        self.quality.append(LayerQuality(name=node.name, op=layer.op, source=layer.source, sqnr_db=sqnr))
+        quality = LayerQuality(name=node.name, op=layer.op, source=layer.source, sqnr_db=decibel(signal, noise))
+        self.quality.append(quality)
 
 
 def following_activation(node: Node) -> Callable[[torch.Tensor], torch.Tensor]:

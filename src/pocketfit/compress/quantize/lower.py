@@ -17,7 +17,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch.fx import GraphModule, Node
 
-from pocketfit.models.constants import get_constant, set_constant
+from pocketfit.graph.attributes import get_tensor, set_tensor
 from pocketfit.types import LayerPlan, Precision, QuantizationPlan, Scheme
 
 __all__ = ["Activations", "Weights", "lower"]
@@ -80,7 +80,7 @@ def finish(module: GraphModule) -> None:
 def round_to_half(module: GraphModule, plan: QuantizationPlan) -> None:
     """Round the weights of the plan's layers to float16 and back, in place."""
     for layer in plan.layers.values():
-        set_constant(module, layer.weight, get_constant(module, layer.weight).half().float())
+        set_tensor(module, layer.weight, get_tensor(module, layer.weight).half().float())
 
 
 def lower_activation(module: GraphModule, node: Node, plan: QuantizationPlan, storage: Activations) -> None:
@@ -114,7 +114,7 @@ def _after(node: Node) -> Node:
 def _lower_layer(
     module: GraphModule, node: Node, layer: LayerPlan, plan: QuantizationPlan, storage: Activations, form: Weights
 ) -> None:
-    weight = get_constant(module, layer.weight)
+    weight = get_tensor(module, layer.weight)
     arguments = (layer.axis, -127, 127, torch.int8)
     scales = torch.tensor(layer.weight_scales, dtype=torch.float32)
     zeros = torch.zeros(len(scales), dtype=torch.int64)
@@ -188,7 +188,7 @@ def plan_bias(module: GraphModule, node: Node, layer: LayerPlan, scheme: Scheme)
     if corrected is not None:
         return torch.tensor(corrected, dtype=torch.float32)
     own = node.args[2] if len(node.args) > 2 else None
-    return get_constant(module, str(own.target)) if isinstance(own, Node) else None
+    return get_tensor(module, str(own.target)) if isinstance(own, Node) else None
 
 
 def add_constant(module: GraphModule, name: str, value: torch.Tensor) -> Node:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch.fx import Node
 
-from pocketfit.models.constants import get_constant
+from pocketfit.graph.attributes import get_tensor
 
 __all__ = ["FIXED_RANGES", "Placement", "activation_bounds", "fused_activation", "is_layer", "place"]
 
@@ -182,7 +182,7 @@ def _is_float_tensor(node: Node) -> bool:
         return value.is_floating_point()
     if node.op == "get_attr":
         owner = node.graph.owning_module
-        return owner is not None and get_constant(owner, str(node.target)).is_floating_point()
+        return owner is not None and get_tensor(owner, str(node.target)).is_floating_point()
     return False
 
 

@@ -11,7 +11,7 @@ from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_la
 from pocketfit.compress.quantize.ranges import mse_affine, mse_symmetric, weight_scales
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.models.canonical import source_of
-from pocketfit.models.constants import get_constant
+from pocketfit.graph.attributes import get_tensor
 from pocketfit.types import ActivationPlan, LayerPlan, LoadedModel, Precision, QuantizationPlan
 
 __all__ = ["float_plan", "int8_plan", "plan_from_json", "plan_to_json"]
@@ -76,7 +76,7 @@ def _layer(node: Node, scales: tuple[float, ...]) -> LayerPlan:
 def _scales_of(graph: GraphModule, node: Node) -> tuple[float, ...]:
     weight = node.args[1]
     assert isinstance(weight, Node)
-    return weight_scales(get_constant(graph, str(weight.target)).float().numpy(), axis=0)
+    return weight_scales(get_tensor(graph, str(weight.target)).float().numpy(), axis=0)
 
 
 def _activations(

@@ -22,7 +22,7 @@ from pocketfit.compress.quantize.lower import (
     round_to_half,
 )
 from pocketfit.compress.quantize.placement import activation_bounds, fused_activation
-from pocketfit.models.constants import get_constant
+from pocketfit.graph.attributes import get_tensor
 from pocketfit.types import LayerPlan, LoadedModel, Precision, QuantizationPlan, Scheme
 
 __all__ = ["simulate", "simulation_graph"]
@@ -92,7 +92,7 @@ def _replace_layer(
         bias = integer_bias(bias, layer, input_scale)[0].double()
     prefix = f"_plan_{name}"
     with module.graph.inserting_before(node):
-        weight = integer_weight(get_constant(module, layer.weight), layer).float()
+        weight = integer_weight(get_tensor(module, layer.weight), layer).float()
         arguments = (
             node.args[0],
             add_constant(module, f"{prefix}_weight", weight),

@@ -1,0 +1,17 @@
+"""The folder an app ships: artifacts, plan, preprocessing, golden vectors and the manifest that vouches for them."""
+
+from pocketfit.bundle.read import Bundle, read_bundle
+from pocketfit.bundle.verify import Check, Outcome, Verification, verify_bundle
+from pocketfit.bundle.write import Contents, check_destination, write_bundle
+
+__all__ = [
+    "Bundle",
+    "Check",
+    "Contents",
+    "Outcome",
+    "Verification",
+    "check_destination",
+    "read_bundle",
+    "verify_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,158 @@
+"""What a bundle is made of, and its files in their places."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from pocketfit.bundle.golden import golden_name, write_golden
+from pocketfit.bundle.manifest import (
+    FORMAT,
+    MANIFEST,
+    SCHEMA_VERSION,
+    ArtifactEntry,
+    EvidenceEntry,
+    FileEntry,
+    Manifest,
+    ModelEntry,
+    Tensor,
+)
+from pocketfit.types import Artifact, Candidate, Precision, PreprocessSpec, Scheme, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Contents", "fill"]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle.
+
+    Args:
+        model: short name.
+        source: what the user wrote.
+        fingerprint: of the float model.
+        input: the float model's input, NCHW with batch 1.
+        output: its output.
+        candidates: in the manifest's order; those without an artifact are left out.
+        chosen: runtime and precision of the artifacts to ship.
+        plans: the plan of each precision as JSON text.
+        golden_inputs: float32 n×C×H×W, preprocessed.
+        golden_outputs: the simulation's n×… by precision and scheme; one for every artifact's kind, where the scheme
+            of a float one does not matter.
+        tolerances: by runtime and precision, the largest absolute difference from the golden outputs that is allowed.
+        preprocess: None when the data is fed as it is.
+        classes: class names by index; empty when unknown.
+        versions: of Pocketfit, Python and the packages that took part.
+        report_html: None for none.
+    """
+
+    model: str
+    source: str
+    fingerprint: str
+    input: TensorSpec
+    output: TensorSpec
+    candidates: tuple[Candidate, ...]
+    chosen: frozenset[tuple[str, Precision]]
+    plans: Mapping[Precision, str]
+    golden_inputs: np.ndarray
+    golden_outputs: Mapping[tuple[Precision, Scheme], np.ndarray]
+    tolerances: Mapping[tuple[str, Precision], float]
+    preprocess: PreprocessSpec | None = None
+    classes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    report_html: str | None = None
+
+
+def fill(root: Path, contents: Contents) -> Manifest:
+    """Write every file of the bundle into the empty folder `root`, the manifest last."""
+    golden = write_golden(contents.golden_inputs, contents.golden_outputs, root)
+    preprocess = _write_text(root, "preprocess.json", _preprocess_json(contents.preprocess))
+    labels = _write_text(root, "labels.txt", _labels_text(contents.classes))
+    plans = {precision: _write_plan(root, precision, text) for precision, text in contents.plans.items()}
+    made = [(candidate, candidate.artifact) for candidate in contents.candidates if candidate.artifact is not None]
+    artifacts = tuple(_copy_artifact(root, contents, candidate, artifact) for candidate, artifact in made)
+    report = _write_text(root, "report.html", contents.report_html)
+    manifest = Manifest(
+        format=FORMAT,
+        schema_version=SCHEMA_VERSION,
+        model=ModelEntry(name=contents.model, source=contents.source, fingerprint=contents.fingerprint),
+        input=_tensor(contents.input),
+        output=_tensor(contents.output),
+        preprocess=preprocess,
+        labels=labels,
+        plans=plans,
+        golden=golden,
+        artifacts=artifacts,
+        report=report,
+        versions=contents.versions,
+        files=_list_files(root),
+    )
+    _write_text(root, MANIFEST, manifest.to_json())
+    return manifest
+
+
+def _preprocess_json(spec: PreprocessSpec | None) -> str | None:
+    return None if spec is None else TypeAdapter(PreprocessSpec).dump_json(spec, indent=2).decode() + "\n"
+
+
+def _labels_text(classes: tuple[str, ...]) -> str | None:
+    """One class a line, so a line break inside a name becomes a space."""
+    return "".join(f"{' '.join(name.splitlines())}\n" for name in classes) or None
+
+
+def _write_plan(root: Path, precision: Precision, text: str) -> str:
+    name = f"plans/{precision}.json"
+    _write_text(root, name, text)
+    return name
+
+
+def _copy_artifact(root: Path, contents: Contents, candidate: Candidate, artifact: Artifact) -> ArtifactEntry:
+    kind = (candidate.runtime, candidate.precision)
+    folder = f"{candidate.runtime}/{candidate.precision}"
+    (root / folder).mkdir(parents=True)
+    for path in artifact.files:
+        shutil.copyfile(path, root / folder / path.name)
+    return ArtifactEntry(
+        runtime=candidate.runtime,
+        precision=candidate.precision,
+        scheme=artifact.scheme,
+        files=tuple(f"{folder}/{path.name}" for path in artifact.files),
+        input=_tensor(artifact.input),
+        output=_tensor(artifact.output),
+        chosen=kind in contents.chosen,
+        golden=golden_name(candidate.precision, artifact.scheme),
+        tolerance=contents.tolerances[kind],
+        evidence=EvidenceEntry(**dataclasses.asdict(candidate.evidence)) if candidate.evidence else None,
+        notes=(*artifact.notes, *candidate.notes),
+    )
+
+
+def _tensor(spec: TensorSpec) -> Tensor:
+    return Tensor(**dataclasses.asdict(spec))
+
+
+def _write_text(root: Path, name: str, text: str | None) -> str | None:
+    if text is None:
+        return None
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text(text, encoding="utf-8", newline="\n")
+    return name
+
+
+def _list_files(root: Path) -> dict[str, FileEntry]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): _file_entry(path) for path in files}
+
+
+def _file_entry(path: Path) -> FileEntry:
+    with path.open("rb") as stream:
+        return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)

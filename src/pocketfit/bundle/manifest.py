@@ -1,0 +1,214 @@
+"""The schema of `manifest.json`, documented for people in docs/bundle.md.
+
+It is public and versioned, so it is spelled out here instead of following the dataclasses of `pocketfit.types`: those
+may change with any release, this only together with `SCHEMA_VERSION`. Sizes are in bytes, times in milliseconds,
+accuracies in percent and drops in percentage points.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pocketfit.types import Precision, Scheme
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "SCHEMA_VERSION",
+    "AccuracyEntry",
+    "ArtifactEntry",
+    "EvidenceEntry",
+    "FileEntry",
+    "Golden",
+    "GoldenArray",
+    "KernelEntry",
+    "LatencyEntry",
+    "Manifest",
+    "ModelEntry",
+    "ParityEntry",
+    "Tensor",
+]
+
+MANIFEST = "manifest.json"
+FORMAT: Final = "pocketfit-bundle"
+SCHEMA_VERSION: Final = 1
+
+
+def _inside(name: str) -> str:
+    """Refuse a file name that could lead out of the bundle on any system."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or any(sign in name for sign in "\\:\0\n"):
+        raise ValueError(f"{name!r} is not a relative path inside the bundle, with / between its parts")
+    return str(PurePosixPath(name))
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON knows no infinity: null stands for it."""
+    return value if value is None or math.isfinite(value) else None
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
+FiniteOrNull = Annotated[float | None, BeforeValidator(_finite)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tensor(_Entry):
+    """A graph input or output with batch 1; `dtype` as numpy spells it."""
+
+    name: str
+    shape: tuple[Count, ...]
+    dtype: str
+
+
+class ModelEntry(_Entry):
+    """Where everything came from; `fingerprint` is the sha256 of the float model's structure and weights."""
+
+    name: str
+    source: str
+    fingerprint: str
+
+
+class FileEntry(_Entry):
+    """What a file must be."""
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    bytes: Count
+
+
+class GoldenArray(_Entry):
+    """A raw array without a header; the first number of `shape` counts the samples."""
+
+    file: RelativePath
+    shape: tuple[Count, ...]
+
+
+class Golden(_Entry):
+    """Inputs, and the outputs that the plan's simulation gives for them, by name of the golden set."""
+
+    dtype: Literal["float32"]
+    byte_order: Literal["little"]
+    samples: Count
+    inputs: GoldenArray
+    expected: Mapping[str, GoldenArray]
+
+
+class ParityEntry(_Entry):
+    """See `pocketfit.types.Parity`; null for an infinite figure."""
+
+    max_error: FiniteOrNull
+    mean_error: FiniteOrNull
+    cosine: float
+    sqnr_db: FiniteOrNull
+    agreement: float
+    samples: Count
+
+
+class AccuracyEntry(_Entry):
+    """See `pocketfit.types.Accuracy`."""
+
+    metric: str
+    percent: float
+    float_percent: float
+    drop_points: float
+    drop_low: float
+    drop_high: float
+    agreement: float
+    samples: Count
+
+
+class LatencyEntry(_Entry):
+    """See `pocketfit.types.Latency`."""
+
+    threads: Count
+    median_ms: float
+    p90_ms: float
+    runs: Count
+    where: str
+
+
+class KernelEntry(_Entry):
+    """See `pocketfit.types.KernelUse`."""
+
+    int8: Count
+    total: Count
+    how: str
+
+
+class EvidenceEntry(_Entry):
+    """See `pocketfit.types.Evidence`."""
+
+    parity: ParityEntry
+    accuracy: AccuracyEntry | None
+    latencies: tuple[LatencyEntry, ...]
+    peak_memory_bytes: Count
+    kernels: KernelEntry
+    size_bytes: Count
+
+
+class ArtifactEntry(_Entry):
+    """The files of one runtime in one precision, the golden set they must reproduce and how closely."""
+
+    runtime: str
+    precision: Precision
+    scheme: Scheme
+    files: Annotated[tuple[RelativePath, ...], Field(min_length=1)]
+    input: Tensor
+    output: Tensor
+    chosen: bool
+    golden: str
+    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    evidence: EvidenceEntry | None
+    notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Runtime and precision, as tables show them."""
+        return f"{self.runtime} {self.precision}"
+
+
+class Manifest(_Entry):
+    """All of a bundle; `files` lists every file but the manifest itself."""
+
+    format: Literal["pocketfit-bundle"]
+    schema_version: Literal[1]
+    model: ModelEntry
+    input: Tensor
+    output: Tensor
+    preprocess: RelativePath | None
+    labels: RelativePath | None
+    plans: Mapping[Precision, RelativePath]
+    golden: Golden
+    artifacts: tuple[ArtifactEntry, ...]
+    report: RelativePath | None
+    versions: Mapping[str, str]
+    files: Mapping[RelativePath, FileEntry]
+
+    @model_validator(mode="after")
+    def _refer_to_what_is_there(self) -> Self:
+        for name in self._referred():
+            if name not in self.files:
+                raise ValueError(f"{name!r} is referred to but has no entry in files")
+        for artifact in self.artifacts:
+            if artifact.golden not in self.golden.expected:
+                raise ValueError(f"{artifact.title} refers to the golden set {artifact.golden!r}, which is not there")
+        return self
+
+    def _referred(self) -> Iterator[str]:
+        yield from (name for name in (self.preprocess, self.labels, self.report) if name is not None)
+        yield from self.plans.values()
+        yield from (array.file for array in (self.golden.inputs, *self.golden.expected.values()))
+        yield from (name for artifact in self.artifacts for name in artifact.files)
+
+    def to_json(self) -> str:
+        """The same text for the same content, whatever the order it was put together in."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -1,0 +1,110 @@
+"""Read a bundle, trusting nothing in it before it is checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from pocketfit.bundle.golden import read_array
+from pocketfit.bundle.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, ArtifactEntry, FileEntry, Manifest
+from pocketfit.errors import InputError, VerificationFailed
+from pocketfit.types import Artifact, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["Bundle", "read_bundle"]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are those its manifest lists."""
+
+    path: Path
+    manifest: Manifest
+
+    def artifact(self, entry: ArtifactEntry) -> Artifact:
+        """The artifact as a runtime opens it."""
+        return Artifact(
+            runtime=entry.runtime,
+            precision=entry.precision,
+            scheme=entry.scheme,
+            files=tuple(self.path / name for name in entry.files),
+            input=TensorSpec(**entry.input.model_dump()),
+            output=TensorSpec(**entry.output.model_dump()),
+            notes=entry.notes,
+        )
+
+    def golden_inputs(self) -> np.ndarray:
+        """The golden inputs, float32 n×C×H×W."""
+        return read_array(self.manifest.golden.inputs, self.path)
+
+    def golden_outputs(self, entry: ArtifactEntry) -> np.ndarray:
+        """The outputs that artifact must reproduce, float32 n×…."""
+        return read_array(self.manifest.golden.expected[entry.golden], self.path)
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read the manifest and check every file it lists; files it does not list are ignored.
+
+    Raises:
+        InputError: no bundle, an invalid manifest, one of a newer schema, or one that names files outside the bundle.
+        VerificationFailed: a file is missing or not the one that was written.
+    """
+    manifest = _parse(path, _load(path))
+    for name, entry in manifest.files.items():
+        _check_file(path, name, entry)
+    return Bundle(path, manifest)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads((path / MANIFEST).read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path} is not a bundle: cannot read its {MANIFEST} ({error.strerror}). "
+            "Name the folder that `pocketfit fit -o` wrote"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path / MANIFEST} is not JSON ({error}); write the bundle again") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise InputError(f"{path / MANIFEST} belongs to another program: a bundle's says format {FORMAT!r}")
+    return data
+
+
+def _parse(path: Path, data: dict[str, Any]) -> Manifest:
+    version = data.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has manifest schema {version}; this Pocketfit reads up to {SCHEMA_VERSION}. "
+            "Install a newer Pocketfit"
+        )
+    try:
+        return Manifest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise InputError(
+            f"{path / MANIFEST} is not valid at {where}: {first['msg']}. Write the bundle again"
+        ) from error
+
+
+def _check_file(root: Path, name: str, entry: FileEntry) -> None:
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{name} is a link that leads out of the bundle {root}; such a bundle is not read")
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise VerificationFailed(f"{name} cannot be read ({error.strerror}); write the bundle {root} again") from error
+    if digest != entry.sha256:
+        raise VerificationFailed(
+            f"{name} is not the file that was written: it has {path.stat().st_size} bytes and sha256 {digest[:12]}…, "
+            f"the manifest says {entry.bytes} bytes and {entry.sha256[:12]}…. Write the bundle {root} again"
+        )

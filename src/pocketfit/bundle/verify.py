@@ -1,0 +1,157 @@
+"""Replay a bundle's golden vectors in every runtime that is installed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pocketfit.bundle.manifest import ArtifactEntry
+from pocketfit.bundle.read import Bundle, read_bundle
+from pocketfit.errors import OptionError, PocketfitError, RuntimeMissing
+from pocketfit.runtimes import all_runtimes, get_runtime, require
+from pocketfit.types import Parity, Precision, Samples
+from pocketfit.verify.parity import compare
+from pocketfit.verify.run import outputs_of, store_inputs
+
+__all__ = ["Check", "Outcome", "Verification", "verify_bundle"]
+
+# A handful of samples: even a large model on a busy host is through them in a fraction of this.
+TIMEOUT_S = 600.0
+
+
+class Outcome(StrEnum):
+    """What came of replaying one artifact."""
+
+    PASSED = "passed"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One artifact of the bundle.
+
+    Args:
+        runtime: name of the runtime.
+        precision: of the artifact.
+        outcome: what came of it.
+        tolerance: largest absolute difference allowed.
+        max_error: largest absolute difference found; None when it was not run.
+        agreement: share of golden samples, 0..1, with the same largest output; None when it was not run.
+        reason: why it was skipped or failed; empty when it passed.
+    """
+
+    runtime: str
+    precision: Precision
+    outcome: Outcome
+    tolerance: float
+    max_error: float | None = None
+    agreement: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A bundle whose files are intact, and how its artifacts did.
+
+    Args:
+        path: the bundle.
+        files: number of files whose sha256 was right.
+        checks: one per artifact.
+    """
+
+    path: Path
+    files: int
+    checks: tuple[Check, ...]
+
+    def with_outcome(self, outcome: Outcome) -> tuple[Check, ...]:
+        """The checks that came out so."""
+        return tuple(check for check in self.checks if check.outcome is outcome)
+
+
+def verify_bundle(
+    path: Path,
+    *,
+    runtimes: Sequence[str] | None = None,
+    log_dir: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Verification:
+    """Check every file, then run every artifact on the golden inputs in a child process.
+
+    Args:
+        path: the bundle's folder.
+        runtimes: names of the runtimes to check; None for all in the bundle.
+        log_dir: folder for what the runtimes print, a file per artifact; None keeps it for the reasons only.
+        progress: called with the name of each artifact before it is run.
+
+    Raises:
+        InputError: there is no bundle, or its manifest is not valid.
+        OptionError: a runtime that the bundle does not have.
+        VerificationFailed: a file is missing or not the one that was written.
+    """
+    bundle = read_bundle(path)
+    entries = _select(bundle, runtimes)
+    with tempfile.TemporaryDirectory(prefix="pocketfit-verify-") as folder:
+        work = Path(folder)
+        store_inputs(Samples(bundle.golden_inputs(), labels=None, preprocess=None), work)
+        return Verification(
+            path, len(bundle.manifest.files), tuple(_check(bundle, entry, work, log_dir, progress) for entry in entries)
+        )
+
+
+def _select(bundle: Bundle, runtimes: Sequence[str] | None) -> tuple[ArtifactEntry, ...]:
+    artifacts = bundle.manifest.artifacts
+    there = dict.fromkeys(entry.runtime for entry in artifacts)
+    wanted = there if runtimes is None else dict.fromkeys(runtimes)
+    if unknown := [name for name in wanted if name not in there]:
+        raise OptionError(f"the bundle {bundle.path} has nothing for {', '.join(unknown)}; it has {', '.join(there)}")
+    return tuple(entry for entry in artifacts if entry.runtime in wanted)
+
+
+def _check(
+    bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | None, progress: Callable[[str], None] | None
+) -> Check:
+    if reason := _why_not_here(entry.runtime):
+        return Check(entry.runtime, entry.precision, Outcome.SKIPPED, entry.tolerance, reason=reason)
+    if progress is not None:
+        progress(entry.title)
+    try:
+        return _judge(entry, _replay(bundle, entry, work, log_dir))
+    except PocketfitError as error:
+        return Check(entry.runtime, entry.precision, Outcome.FAILED, entry.tolerance, reason=str(error))
+
+
+def _why_not_here(name: str) -> str:
+    """Why a runtime cannot be used on this host; empty when it can."""
+    if name not in [runtime.info.name for runtime in all_runtimes()]:
+        return f"no installed package brings the runtime '{name}'"
+    try:
+        require(get_runtime(name))
+    except RuntimeMissing as error:
+        return str(error)
+    return ""
+
+
+def _replay(bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | None) -> Parity:
+    import numpy as np
+
+    log = log_dir / f"{entry.runtime}-{entry.precision}.log" if log_dir else None
+    out = work / "outputs.npy"
+    outputs_of(bundle.artifact(entry), work, out, timeout_s=TIMEOUT_S, log=log)
+    return compare(np.load(out), bundle.golden_outputs(entry))
+
+
+def _judge(entry: ArtifactEntry, parity: Parity) -> Check:
+    passed = parity.max_error <= entry.tolerance
+    return Check(
+        runtime=entry.runtime,
+        precision=entry.precision,
+        outcome=Outcome.PASSED if passed else Outcome.FAILED,
+        tolerance=entry.tolerance,
+        max_error=parity.max_error,
+        agreement=parity.agreement,
+        reason="" if passed else f"differs by {parity.max_error:.3g}, more than the {entry.tolerance:.3g} allowed",
+    )

@@ -1,0 +1,165 @@
+"""`pocketfit fit`: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shape
+from pocketfit.errors import BudgetMissed, OptionError
+
+if TYPE_CHECKING:
+    from pocketfit.pipeline import FitRequest
+    from pocketfit.types import FitResult, Precision
+
+__all__ = ["fit", "run_fit"]
+
+
+def fit(
+    model: Model,
+    data: Annotated[
+        str, typer.Option(help="Image folder (class = sub-folder), .npz with x and y, module:factory, or digits.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle; an older bundle there is replaced.")],
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    max_drop: Annotated[
+        str | None, typer.Option(help="Accuracy drop allowed, in percentage points: 1%, 0.5. Without it, 1.")
+    ] = None,
+    max_size: Annotated[str | None, typer.Option(help="Size allowed: 4MB, 350kB, 1.5MiB.")] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
+    ] = None,
+    precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
+    prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
+    resize: Annotated[
+        str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")
+    ] = None,
+    crop: Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")] = None,
+    color: Annotated[str | None, typer.Option(help="Channel order the model was trained with: rgb, bgr, gray.")] = None,
+    scale: Annotated[str | None, typer.Option(help="Multiplies the 0..255 pixel: 1/255, 1.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Subtracted after scaling, per channel: 0.485,0.456,0.406.")] = None,
+    std: Annotated[str | None, typer.Option(help="Divides last, per channel: 0.229,0.224,0.225.")] = None,
+    preprocess: Annotated[
+        Path | None, typer.Option(help="JSON file with the fields above; options given beside it win.")
+    ] = None,
+    calibration_samples: Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")] = 100,
+    evaluation_samples: Annotated[
+        int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")
+    ] = None,
+    keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the HTML report here as well, even when nothing fits the budget.")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of stored stages. Without it, POCKETFIT_CACHE.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model into a phone: plan once, convert to every runtime, prove, choose, pack.
+
+    Example: pocketfit fit net.py:build --weights net.pth --data photos --max-drop 1% -o bundle
+    """
+    from pocketfit.data.options import parse_preprocess
+    from pocketfit.pipeline import FitRequest
+    from pocketfit.search.budget import parse_max_drop, parse_max_size
+    from pocketfit.types import Budget
+
+    if prefer not in ("size", "latency"):
+        raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
+    _check_count("--calibration-samples", calibration_samples)
+    _check_count("--evaluation-samples", evaluation_samples)
+    request = FitRequest(
+        model=model,
+        data=data,
+        out=out,
+        weights=weights,
+        input_shape=None if input_shape is None else parse_shape(input_shape),
+        preprocess=parse_preprocess(
+            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+        ),
+        budget=Budget(
+            max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
+            max_size_bytes=None if max_size is None else parse_max_size(max_size),
+        ),
+        targets=None if targets is None else _names(targets),
+        precisions=_precisions(precisions),
+        prefer="size" if prefer == "size" else "latency",
+        calibration_samples=calibration_samples,
+        evaluation_samples=evaluation_samples,
+        keep_all=keep_all,
+        cache=cache,
+    )
+    if dry_run:
+        _show_intentions(request)
+    else:
+        run_fit(request, as_json=as_json, report=report)
+
+
+def run_fit(request: FitRequest, *, as_json: bool, report: Path | None = None) -> None:
+    """Run a request with progress on standard error and its result on standard output.
+
+    Raises:
+        BudgetMissed: the run is complete and nothing fits the budget.
+    """
+    from rich.console import Console
+
+    from pocketfit.cli.progress import Progress
+    from pocketfit.pipeline import fit as run
+
+    with Progress(Console(stderr=True)) as progress:
+        result = run(request, progress)
+    _show(result, as_json)
+    if report is not None:
+        _write_report(result, report)
+    if not any(choice.precision for choice in result.choices):
+        raise BudgetMissed("nothing fits the budget; the table above says how far off each is. No bundle was written")
+    if not as_json:
+        typer.echo(f"\nBundle: {request.out} (report.html inside). Check it anywhere: pocketfit verify {request.out}")
+
+
+def _show(result: FitResult, as_json: bool) -> None:
+    from pocketfit.cli.output import console
+    from pocketfit.report.summary import as_json as to_json
+    from pocketfit.report.terminal import print_fit
+
+    if as_json:
+        typer.echo(to_json(result))
+    else:
+        print_fit(result, console())
+
+
+def _write_report(result: FitResult, path: Path) -> None:
+    from pocketfit.report.html import write_html
+
+    write_html(result, path)
+
+
+def _show_intentions(request: FitRequest) -> None:
+    from pocketfit.pipeline import intentions
+
+    for line in intentions(request):
+        typer.echo(line)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise OptionError("--targets names no runtime. `pocketfit runtimes` lists them.")
+    return names
+
+
+def _precisions(text: str) -> tuple[Precision, ...]:
+    from pocketfit.types import Precision
+
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in list(Precision)]
+    if wrong or not names:
+        raise OptionError(f"--precisions {text!r} is not a list of precisions. Allowed: {', '.join(Precision)}.")
+    return tuple(precision for precision in Precision if precision in names)
+
+
+def _check_count(option: str, count: int | None) -> None:
+    if count is not None and count < 1:
+        raise OptionError(f"{option} {count} is too few. Give 1 or more.")

@@ -1,0 +1,67 @@
+"""`pocketfit inspect`: what a model costs, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shape
+from pocketfit.cli.output import console, print_json, table
+
+if TYPE_CHECKING:
+    from pocketfit.inspection.cost import Inspection, LayerCost
+
+__all__ = ["inspect"]
+
+WORDS = ("module", "op", "output")
+FIGURES = ("parameters", "MACs", "output size")
+
+
+def inspect(
+    model: Model,
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    every_op: Annotated[bool, typer.Option("--all", help="Show ops without parameters or arithmetic too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model costs, layer by layer.
+
+    Parameters, multiply-accumulates (MACs) and activation memory in float32, with a batch of one.
+    """
+    shape = None if input_shape is None else parse_shape(input_shape)
+
+    from pocketfit.inspection.cost import inspect_model
+    from pocketfit.models.load import load_model
+
+    inspection = inspect_model(load_model(model, weights=weights, input_shape=shape))
+    if as_json:
+        print_json(asdict(inspection))
+        return
+    shown = [layer for layer in inspection.layers if every_op or layer.parameters or layer.macs]
+    out = console()
+    out.print(table([_row(layer) for layer in shown], WORDS, FIGURES))
+    for line in _totals(inspection, len(shown)):
+        out.print(line, markup=False)
+
+
+def _row(layer: LayerCost) -> tuple[str, ...]:
+    from pocketfit.search.units import size
+
+    output = "x".join(map(str, layer.output_shape))
+    figures = (f"{layer.parameters:,}", f"{layer.macs:,}", size(layer.output_bytes))
+    return (layer.source or layer.name, layer.op, output, *figures)
+
+
+def _totals(inspection: Inspection, shown: int) -> list[str]:
+    from pocketfit.search.units import size
+
+    hidden = len(inspection.layers) - shown
+    return [
+        *([f"{hidden} more ops have neither parameters nor arithmetic to count; --all shows them."] if hidden else []),
+        f"parameters          {inspection.parameters:,} ({size(inspection.weight_bytes)} in float32)",
+        f"MACs                {inspection.macs:,}",
+        f"activation memory   {size(inspection.peak_activation_bytes)} at its peak, at {inspection.peak_layer}",
+        f"largest tensor      {size(inspection.largest_tensor_bytes)}, written by {inspection.largest_tensor}",
+    ]

@@ -1,0 +1,83 @@
+"""What this room hands over, and what its sources are asked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pocketfit.data.options import preprocess_to_json
+from pocketfit.types import PreprocessSpec, Samples
+
+__all__ = ["Dataset", "Progress", "Request", "array_digest", "fingerprint"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two sets of samples that share none.
+
+    Args:
+        calibration: never has labels.
+        evaluation: held out.
+        source: what the user wrote.
+        notes: decisions a reader should know, in plain sentences.
+    """
+
+    calibration: Samples
+    evaluation: Samples
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a source.
+
+    Args:
+        spec: what the user wrote.
+        input_shape: of the model, without the batch.
+        preprocess: None when neither the user nor the model says.
+        calibration: number of calibration samples wanted.
+        evaluation: largest number of held-out samples; None for all.
+        cache: folder for decoded images.
+        progress: called with (done, total) while samples are read; None for silence.
+    """
+
+    spec: str
+    input_shape: tuple[int, ...]
+    preprocess: PreprocessSpec | None
+    calibration: int
+    evaluation: int | None
+    cache: Path
+    progress: Progress | None = None
+
+    def report(self, done: int, total: int) -> None:
+        """Tell whoever is watching."""
+        if self.progress is not None:
+            self.progress(done, total)
+
+
+def fingerprint(content: str, labels: np.ndarray | None, preprocess: PreprocessSpec | None) -> str:
+    """Sha256, in hexadecimal, over samples, labels and preprocessing.
+
+    Args:
+        content: digest of the inputs.
+        labels: int64, or None.
+        preprocess: or None.
+    """
+    digest = hashlib.sha256(content.encode())
+    digest.update(b"" if labels is None else labels.astype("<i8").tobytes())
+    digest.update(b"" if preprocess is None else preprocess_to_json(preprocess).encode())
+    return digest.hexdigest()
+
+
+def array_digest(array: np.ndarray) -> str:
+    """Sha256, in hexadecimal, over type, shape and bytes of an array."""
+    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

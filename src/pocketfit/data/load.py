@@ -1,0 +1,60 @@
+"""From what the user wrote to calibration and evaluation samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pocketfit.data.dataset import Dataset, Progress, Request
+from pocketfit.data.digits import from_digits
+from pocketfit.data.factory import from_factory
+from pocketfit.data.image_folder import from_image_folder
+from pocketfit.data.npz import from_npz
+from pocketfit.errors import DataError
+from pocketfit.importing import is_reference
+from pocketfit.types import PreprocessSpec
+
+__all__ = ["load_data"]
+
+
+def load_data(
+    spec: str,
+    *,
+    preprocess: PreprocessSpec | None,
+    input_shape: tuple[int, ...],
+    cache: Path,
+    calibration: int = 100,
+    evaluation: int | None = None,
+    outputs: int | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Load samples and split them, the same way every time, into calibration and held-out evaluation.
+
+    Args:
+        spec: an image folder, an `.npz` file, `package.module:factory`, `file.py:factory`, or `digits`.
+        preprocess: what images go through; None for a default that the notes then name.
+        input_shape: of the model, without the batch.
+        cache: folder for decoded images; made where it is missing.
+        calibration: number of samples to calibrate with; they never carry labels.
+        evaluation: largest number of held-out samples; None for all.
+        outputs: number of classes that the model answers, to check the labels against; None when unknown.
+        progress: called with (done, total) while samples are read.
+
+    Raises:
+        DataError: the data is missing, unreadable, or not what the model needs.
+        OptionError: a number of samples below 1.
+        OutputError: the cache cannot be written.
+    """
+    request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress)
+    path = Path(spec)
+    if path.is_dir():
+        return from_image_folder(path, request, outputs)
+    if spec == "digits":
+        return from_digits(request)
+    if path.suffix == ".npz":
+        return from_npz(path, request, outputs)
+    if is_reference(spec):
+        return from_factory(request, outputs)
+    raise DataError(
+        f"{spec!r} is no data that Pocketfit can load, seen from {Path.cwd()}. "
+        "Give an image folder, an .npz file with x and y, package.module:factory, file.py:factory, or digits."
+    )

@@ -1,0 +1,1 @@
+"""Where artifacts are timed: this host."""

@@ -1,0 +1,122 @@
+"""Latency and memory of an artifact on this host, measured in a fresh process per thread count."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pocketfit.errors import OptionError
+from pocketfit.runtimes.isolate import call
+from pocketfit.runtimes.work import artifact_to_json
+from pocketfit.types import Artifact, Latency, Runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["describe_host", "measure", "measure_on_host"]
+
+TIMEOUT_S = 900.0
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def describe_host() -> str:
+    """Name the machine in words, such as "AMD EPYC 9B14, 2 cores, Linux"."""
+    cores = os.cpu_count() or 1
+    return f"{_processor()}, {cores} core{'s' if cores > 1 else ''}, {platform.system()}"
+
+
+def measure(
+    runtime: Runtime, artifact: Artifact, *, threads: int, runs: int = 30, warmup: int = 5, min_seconds: float = 0.5
+) -> Latency:
+    """Time single inferences in this process.
+
+    Args:
+        runtime: opens the artifact.
+        artifact: its input shape is the one `Session.run` takes.
+        threads: handed to the runtime.
+        runs: least number of timed inferences.
+        warmup: inferences before, untimed.
+        min_seconds: go on beyond `runs` until this much time is spent, so that a model of microseconds is timed well.
+    """
+    session = runtime.open(artifact, threads=threads)
+    inputs = [_example(artifact.input.shape)]
+    for _ in range(warmup):
+        session.run(inputs)
+    times_ns: list[int] = []
+    while len(times_ns) < runs or sum(times_ns) < min_seconds * 1e9:
+        start = time.perf_counter_ns()
+        session.run(inputs)
+        times_ns.append(time.perf_counter_ns() - start)
+    return _summarise(times_ns, threads)
+
+
+def measure_on_host(
+    artifact: Artifact, *, threads: Sequence[int] = (1, 2), runs: int = 30, log: Path | None = None
+) -> tuple[tuple[Latency, ...], int]:
+    """Measure in one child process per thread count.
+
+    Args:
+        artifact: to be measured.
+        threads: thread counts; those above the number of cores are left out.
+        runs: least number of timed inferences each.
+        log: receives what the runtime prints.
+
+    Returns:
+        One latency per thread count, and the resident memory in bytes that opening and running on the fewest threads
+        added, the runtime's own library included.
+
+    Raises:
+        OptionError: no thread count is left.
+        RuntimeMissing: the runtime's packages are not installed.
+        IsolationError: the runtime crashed or hung.
+    """
+    cores = os.cpu_count() or 1
+    counts = sorted({count for count in threads if 1 <= count <= cores})
+    if not counts:
+        raise OptionError(f"got thread counts {list(threads)}; this host has {cores} core(s): give 1 to {cores}")
+    results = [_measure_in_child(artifact, count, runs, log) for count in counts]
+    return tuple(latency for latency, _ in results), results[0][1]
+
+
+def _measure_in_child(artifact: Artifact, threads: int, runs: int, log: Path | None) -> tuple[Latency, int]:
+    arguments = {
+        "artifact": artifact_to_json(artifact),
+        "folder": artifact.files[0].parent,
+        "threads": threads,
+        "runs": runs,
+    }
+    result = call("pocketfit.devices.work:measure_artifact", arguments, timeout_s=TIMEOUT_S, log=log)
+    return Latency(**result["latency"]), int(result["peak_memory_bytes"])
+
+
+def _example(shape: tuple[int, ...]) -> np.ndarray:
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def _summarise(times_ns: Sequence[int], threads: int) -> Latency:
+    # The last of nine cut points into tenths; inclusive, so that it never lies beyond the slowest run.
+    p90_ns = statistics.quantiles(times_ns, n=10, method="inclusive")[-1] if len(times_ns) > 1 else times_ns[0]
+    return Latency(
+        threads=threads,
+        median_ms=statistics.median(times_ns) / 1e6,
+        p90_ms=p90_ns / 1e6,
+        runs=len(times_ns),
+        where=describe_host(),
+    )
+
+
+def _processor() -> str:
+    if _CPUINFO.exists():
+        for line in _CPUINFO.read_text().splitlines():
+            # x86 says "model name", some ARM boards "Hardware" or "Model".
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Hardware", "Model") and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine() or "unknown processor"

@@ -1,0 +1,30 @@
+"""Rewrites of an exported aten graph: one pass a file, in one order.
+
+The graphs are those of `torch.export.export(...).module(check_guards=False)`: aten calls, weights as `get_attr`.
+"""
+
+from __future__ import annotations
+
+from pocketfit.graph.base import Pass
+from pocketfit.graph.explicit_padding import ExplicitPadding
+from pocketfit.graph.fold_batch_norm import FoldBatchNorm
+from pocketfit.graph.fold_constants import FoldConstants
+from pocketfit.graph.infer_batch import InferBatch
+from pocketfit.graph.optimise import DEFAULT_PASSES, optimise
+from pocketfit.graph.remove_dead_code import RemoveDeadCode
+from pocketfit.graph.remove_identity import RemoveIdentity
+from pocketfit.graph.remove_in_place import RemoveInPlace, aliased_writes
+
+__all__ = [
+    "DEFAULT_PASSES",
+    "ExplicitPadding",
+    "FoldBatchNorm",
+    "FoldConstants",
+    "InferBatch",
+    "Pass",
+    "RemoveDeadCode",
+    "RemoveIdentity",
+    "RemoveInPlace",
+    "aliased_writes",
+    "optimise",
+]

@@ -1,0 +1,44 @@
+"""The order of the passes."""
+
+from __future__ import annotations
+
+import torch
+from torch.fx import GraphModule
+
+from pocketfit.graph.base import Pass
+from pocketfit.graph.explicit_padding import ExplicitPadding
+from pocketfit.graph.fold_batch_norm import FoldBatchNorm
+from pocketfit.graph.fold_constants import FoldConstants
+from pocketfit.graph.infer_batch import InferBatch
+from pocketfit.graph.remove_dead_code import RemoveDeadCode
+from pocketfit.graph.remove_identity import RemoveIdentity
+from pocketfit.graph.remove_in_place import RemoveInPlace
+
+__all__ = ["DEFAULT_PASSES", "optimise"]
+
+# Without in-place writes a value has one name, which every later pass relies on. Constants come before batch-norm
+# because a normalised weight is a constant first and a foldable weight then.
+DEFAULT_PASSES: tuple[Pass, ...] = (
+    RemoveInPlace(),
+    RemoveIdentity(),
+    FoldConstants(),
+    ExplicitPadding(),
+    FoldBatchNorm(),
+    InferBatch(),
+    RemoveDeadCode(),
+)
+
+
+def optimise(graph_module: GraphModule, example: torch.Tensor) -> GraphModule:
+    """Run the default passes over a graph, in place, and return it.
+
+    Args:
+        graph_module: aten graph with one tensor input, in eval mode.
+        example: float32 input on which every pass has to leave the output as it was.
+
+    Raises:
+        ModelError: a pass would have changed what the model computes.
+    """
+    for graph_pass in DEFAULT_PASSES:
+        graph_pass(graph_module, example)
+    return graph_module

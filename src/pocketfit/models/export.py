@@ -1,0 +1,92 @@
+"""From a module to an aten graph."""
+
+from __future__ import annotations
+
+import inspect
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
+from torch.utils import _pytree as pytree
+
+from pocketfit.errors import ModelError
+from pocketfit.graph import aliased_writes, optimise
+from pocketfit.models.quiet import quiet
+
+__all__ = ["canonical_graph", "check_signature", "export_program"]
+
+
+def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
+    """Export, optimise, and export again, so that node names are those that saving and restoring will give.
+
+    Args:
+        module: in eval mode.
+        example: float32, batch 2 for a dynamic batch, otherwise 1.
+        dynamic_batch: whether the graph is to take any batch size.
+
+    Raises:
+        ModelError: several outputs, or a graph that still trains.
+        Exception: whatever `torch.export` raises for code it cannot follow.
+    """
+    program = export_program(module, example, dynamic_batch=dynamic_batch)
+    graph = _graph(program)
+    if aliased_writes(graph):
+        with quiet():
+            graph = _graph(program.run_decompositions({}))
+    _check_inference(graph)
+    _return_one_tensor(graph)
+    optimise(graph, example)
+    return _graph(export_program(graph, example, dynamic_batch=dynamic_batch))
+
+
+def export_program(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> ExportedProgram:
+    """`torch.export.export` with the batch dynamic or fixed to that of the example."""
+    shapes = ({0: Dim.DYNAMIC},) if dynamic_batch else None
+    # Where gradients are off already, a torch.no_grad() inside the model leaves no trace in the graph.
+    with quiet(), torch.no_grad():
+        return torch.export.export(module, (example,), dynamic_shapes=shapes)
+
+
+def check_signature(module: nn.Module) -> None:
+    """Refuse a module whose `forward` cannot be called with one tensor.
+
+    Raises:
+        ModelError: naming the inputs it wants.
+    """
+    try:
+        inspect.signature(module.forward).bind(object())
+    except TypeError:
+        wanted = list(inspect.signature(module.forward).parameters)
+        raise ModelError(
+            f"forward({', '.join(wanted)}) does not take exactly one input. "
+            "Pocketfit fits models with one image input: wrap yours in a module that fills in the rest."
+        ) from None
+
+
+def _graph(program: ExportedProgram) -> GraphModule:
+    graph = program.module(check_guards=False)
+    assert isinstance(graph, GraphModule)
+    return graph
+
+
+def _return_one_tensor(graph: GraphModule) -> None:
+    """Make the graph return its tensor itself, where the module returned it inside a tuple, list or dict."""
+    codegen = graph.graph._codegen
+    assert isinstance(codegen, torch.fx.graph._PyTreeCodeGen)
+    codegen.pytree_info = codegen.pytree_info._replace(out_spec=pytree.tree_structure(0))
+    graph.recompile()
+
+
+def _check_inference(graph: GraphModule) -> None:
+    for node in graph.graph.nodes:
+        name = getattr(getattr(node.target, "_schema", None), "name", "").removeprefix("aten::")
+        if name == "batch_norm" and node.args[5]:
+            raise ModelError(
+                f"The batch normalisation {node.name} uses the statistics of the batch, not stored ones. "
+                "Export the model in eval mode, and give its BatchNorm layers track_running_stats=True."
+            )
+        if name.endswith("dropout") and node.args[2]:
+            raise ModelError(
+                f"The dropout {node.name} is active in inference, so no answer can be repeated. Remove it."
+            )

@@ -1,0 +1,51 @@
+"""Models from the user's own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from pocketfit.errors import ModelError
+from pocketfit.importing import call, resolve
+from pocketfit.models.source import Source
+from pocketfit.types import PreprocessSpec
+
+__all__ = ["from_factory"]
+
+
+def from_factory(spec: str) -> Source:
+    """Build the module that `package.module:factory` or `file.py:factory` returns.
+
+    Metadata is read from the module where it is there: `module.input_shape = (3, 224, 224)` and
+    `module.preprocess = PreprocessSpec(...)`.
+
+    Raises:
+        ModelError: the code cannot be imported, fails, or returns something else.
+    """
+    factory = resolve(spec, ModelError)
+    module = factory if isinstance(factory, nn.Module) else call(spec, factory, ModelError)
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{spec} returned a {type(module).__name__}; it has to return a torch.nn.Module.")
+    return Source(module, _name(spec), _input_shape(spec, module), _preprocess(module))
+
+
+def _name(spec: str) -> str:
+    """`nets/my_net.py:build` is called my_net, because every factory is called build."""
+    place = spec.rpartition(":")[0]
+    return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+
+
+def _input_shape(spec: str, module: nn.Module) -> tuple[int, ...] | None:
+    shape = getattr(module, "input_shape", None)
+    if shape is None or callable(shape):
+        return None
+    if isinstance(shape, tuple | list) and shape and all(isinstance(size, int) and size > 0 for size in shape):
+        return tuple(shape)
+    raise ModelError(f"{spec} has input_shape = {shape!r}; write it as channels, height, width, such as (3, 224, 224).")
+
+
+def _preprocess(module: nn.Module) -> PreprocessSpec | None:
+    preprocess = getattr(module, "preprocess", None)
+    # Many modules have a method of this name, which is not for us.
+    return preprocess if isinstance(preprocess, PreprocessSpec) else None

@@ -1,0 +1,83 @@
+"""From what the user wrote to a model in canonical form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pocketfit.errors import ModelError, WeightsError
+from pocketfit.importing import is_reference
+from pocketfit.models.canonical import canonicalise
+from pocketfit.models.checkpoint import load_weights
+from pocketfit.models.exported import from_exported
+from pocketfit.models.factory import from_factory
+from pocketfit.models.source import Source
+from pocketfit.models.timm_source import from_timm
+from pocketfit.types import LoadedModel
+
+__all__ = ["load_model"]
+
+TIMM = "timm:"
+
+
+def load_model(
+    spec: str,
+    *,
+    weights: Path | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    name: str | None = None,
+) -> LoadedModel:
+    """Load a model and bring it into canonical form.
+
+    Args:
+        spec: `package.module:factory`, `file.py:factory`, `timm:NAME` or the path of a `torch.export` file (`.pt2`).
+        weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with a `.pt2`.
+        input_shape: channels, height, width without the batch; where None, the model has to say.
+        name: short name for tables and file names; where None, taken from `spec`.
+
+    Raises:
+        ModelError: the model cannot be imported, built or exported.
+        WeightsError: the weights are missing, corrupt, unsafe, not finite or do not fit.
+        RuntimeMissing: timm is not installed.
+    """
+    # With a fixed seed, a model whose weights nobody gave is the same in every run, and its stored results are found.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        source = _source(spec, weights, input_shape)
+    if weights is not None:
+        load_weights(source.module, weights)
+    source = replace(source, name=name or source.name, input_shape=input_shape or source.input_shape)
+    return canonicalise(
+        source.module, _known(source, spec), name=source.name, source=spec, preprocess=source.preprocess
+    )
+
+
+def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None) -> Source:
+    if spec.startswith(TIMM):
+        return from_timm(spec.removeprefix(TIMM), input_shape)
+    if Path(spec).suffix == ".pt2":
+        if weights is not None:
+            raise WeightsError(f"{spec} has its weights inside; leave --weights {weights} out.")
+        return from_exported(Path(spec))
+    if is_reference(spec):
+        return from_factory(spec)
+    raise ModelError(f"{spec!r} is not a model that Pocketfit can load. {_advice(spec)}")
+
+
+def _known(source: Source, spec: str) -> tuple[int, ...]:
+    if source.input_shape is None:
+        raise ModelError(
+            f"{spec} does not say what input it takes. Give --input, such as --input 3x224x224, "
+            "or set module.input_shape = (3, 224, 224) in the factory."
+        )
+    return source.input_shape
+
+
+def _advice(spec: str) -> str:
+    if Path(spec).suffix in (".pth", ".pt", ".bin", ".safetensors"):
+        return f"Weights alone do not say how the layers are connected: give file.py:factory --weights {spec}."
+    if Path(spec).suffix == ".py":
+        return f"Say which function builds it, such as {spec}:build."
+    return "Give package.module:factory, file.py:factory, timm:NAME or a torch.export file (.pt2)."

@@ -1,0 +1,28 @@
+"""What the loaders of this room have in common: a module and what it says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from pocketfit.types import PreprocessSpec
+
+__all__ = ["Source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float module on its way to the canonical form.
+
+    Args:
+        module: takes one float32 tensor, returns one tensor.
+        name: short name for tables and file names.
+        input_shape: without the batch; None when the module does not say.
+        preprocess: None when the module does not say.
+    """
+
+    module: nn.Module
+    name: str
+    input_shape: tuple[int, ...] | None = None
+    preprocess: PreprocessSpec | None = None

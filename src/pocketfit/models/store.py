@@ -1,0 +1,67 @@
+"""A loaded model as a folder: for the store, and to hand it to child processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from pocketfit.errors import ModelError
+from pocketfit.models.export import export_program
+from pocketfit.models.exported import read_program
+from pocketfit.models.fingerprint import fingerprint
+from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
+
+__all__ = ["restore", "save"]
+
+GRAPH = "model.pt2"
+FIELDS = "model.json"
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """Everything of a `LoadedModel` but its graph."""
+
+    name: str
+    source: str
+    input: TensorSpec
+    output: TensorSpec
+    dynamic_batch: bool
+    fingerprint: str
+    preprocess: PreprocessSpec | None
+
+
+_ADAPTER = TypeAdapter(_Fields)
+
+
+def save(model: LoadedModel, folder: Path) -> None:
+    """Write `model.pt2` and `model.json` into an existing folder.
+
+    Args:
+        model: in canonical form; `restore` gives the same node names and attribute paths.
+        folder: where to write.
+    """
+    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
+    program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
+    torch.export.save(program, folder / GRAPH)
+    fields = {name: value for name, value in vars(model).items() if name != "graph"}
+    (folder / FIELDS).write_bytes(_ADAPTER.dump_json(_Fields(**fields), indent=2))
+
+
+def restore(folder: Path) -> LoadedModel:
+    """Read what `save` wrote.
+
+    Raises:
+        ModelError: the files are missing, damaged, or do not belong together.
+    """
+    try:
+        fields = _ADAPTER.validate_json((folder / FIELDS).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ModelError(f"{folder / FIELDS} cannot be read: {error}. Delete the folder and run again.") from error
+    graph = read_program(folder / GRAPH).module(check_guards=False)
+    assert isinstance(graph, torch.fx.GraphModule)
+    if fingerprint(graph) != fields.fingerprint:
+        raise ModelError(f"{folder / GRAPH} is not the model that {FIELDS} describes. Delete the folder and run again.")
+    return LoadedModel(graph=graph, **vars(fields))

@@ -1,0 +1,1 @@
+"""Compact families of our own, one a file."""

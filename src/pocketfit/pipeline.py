@@ -1,0 +1,591 @@
+"""The way of the data: the only file that knows the order of the stages.
+
+    load → data → calibrate → plan → simulate → convert, run (each runtime × precision) → measure → choose → pack
+
+Every stage is stored under the hash of what it was made from. A candidate that fails is a row with its reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+
+from pocketfit.bundle import Contents, write_bundle
+from pocketfit.bundle.write import check_destination
+from pocketfit.compress.quantize.bias_correction import correct_biases
+from pocketfit.compress.quantize.calibrate import calibrate, load_statistics, save_statistics
+from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
+from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.data.dataset import Dataset
+from pocketfit.data.load import load_data
+from pocketfit.data.preprocess import batches
+from pocketfit.devices.host import describe_host, measure_on_host
+from pocketfit.errors import ConversionError, InputError, PocketfitError, RuntimeMissing
+from pocketfit.inspection.cost import inspect_model
+from pocketfit.models.load import load_model
+from pocketfit.models.store import save
+from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
+from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
+from pocketfit.search.choose import Preference, choose
+from pocketfit.store import Store, default_cache, key_of
+from pocketfit.types import (
+    Artifact,
+    Budget,
+    Candidate,
+    Evidence,
+    Failure,
+    FitResult,
+    KernelUse,
+    Latency,
+    LayerQuality,
+    LoadedModel,
+    Precision,
+    PreprocessSpec,
+    QuantizationPlan,
+    Runtime,
+    Scheme,
+    StageTime,
+)
+from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.parity import compare
+from pocketfit.verify.run import outputs_of, store_inputs
+
+__all__ = ["FitRequest", "Watcher", "fit", "intentions"]
+
+# Larger batches gain nothing on a CPU and hold more activations at once.
+BATCH = 10
+GOLDEN_SAMPLES = 4
+# An artifact may be as far from the golden outputs as twice the worst seen on the held-out data, on any processor.
+TOLERANCE_FACTOR = 2.0
+# Room for another processor's summation order where float artifacts agreed with the simulation to the last bit.
+TOLERANCE_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class FitRequest:
+    """What `fit` is asked.
+
+    Args:
+        model: `package.module:factory`, `file.py:factory`, `timm:NAME` or a `.pt2` file.
+        data: an image folder, an `.npz` file, a factory, or `digits`.
+        out: folder of the bundle; None to write none.
+        weights: state dict for what a factory returns.
+        input_shape: without the batch; None when the model says it.
+        preprocess: None for the model's own, else the default for images.
+        budget: limits an artifact must keep.
+        targets: names of runtimes; None for all that are installed.
+        precisions: to try in each runtime that has them.
+        prefer: among what fits, the smallest or the fastest.
+        calibration_samples: number of unlabelled samples to calibrate with.
+        evaluation_samples: largest number of held-out samples; None for all.
+        keep_all: pack every artifact, not only the chosen ones.
+        cache: folder of stored stages; None for the user's cache folder.
+    """
+
+    model: str
+    data: str
+    out: Path | None = None
+    weights: Path | None = None
+    input_shape: tuple[int, ...] | None = None
+    preprocess: PreprocessSpec | None = None
+    budget: Budget = field(default_factory=Budget)
+    targets: tuple[str, ...] | None = None
+    precisions: tuple[Precision, ...] = tuple(Precision)
+    prefer: Preference = "size"
+    calibration_samples: int = 100
+    evaluation_samples: int | None = None
+    keep_all: bool = False
+    cache: Path | None = None
+
+
+class Watcher(Protocol):
+    """Somebody who watches a run; every method may be called from several threads."""
+
+    def start(self, stage: str, total: int | None) -> None:
+        """A stage begins; `total` samples are to be done, None when that is unknown."""
+        ...
+
+    def advance(self, stage: str, done: int) -> None:
+        """So many samples of the stage are done in all."""
+        ...
+
+    def finish(self, stage: str, seconds: float, reused: bool) -> None:
+        """A stage ended, or its stored result was found."""
+        ...
+
+
+class _Nobody:
+    def start(self, stage: str, total: int | None) -> None: ...
+    def advance(self, stage: str, done: int) -> None: ...
+    def finish(self, stage: str, seconds: float, reused: bool) -> None: ...
+
+
+def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
+    """Fit a model into a phone: plan, convert, prove, choose and pack.
+
+    Args:
+        request: what to do.
+        watcher: told of every stage.
+
+    Returns:
+        The whole table. A bundle is written when `request.out` is given and something fits the budget; whether
+        anything does is in `choices`.
+
+    Raises:
+        InputError: model, data, options or output are not usable.
+        RuntimeMissing: a runtime named in `targets` is not installed.
+    """
+    runtimes = _targets(request)
+    if request.out is not None:
+        check_destination(request.out)
+    return _Run(request, runtimes, watcher or _Nobody()).fit()
+
+
+def intentions(request: FitRequest) -> tuple[str, ...]:
+    """What `fit` would do, in plain sentences; reads the model and the data, converts and writes nothing.
+
+    Raises:
+        InputError: model, data, options or output are not usable.
+        RuntimeMissing: a runtime named in `targets` is not installed.
+    """
+    runtimes = _targets(request)
+    if request.out is not None:
+        check_destination(request.out)
+    run = _Run(request, runtimes, _Nobody())
+    model, _ = run.load()
+    data = run.data(model)
+    missing = [runtime for runtime in runtimes if not is_installed(runtime)]
+    return (
+        f"{model.name}: input {'x'.join(map(str, model.input.shape))}, fingerprint {model.fingerprint[:12]}",
+        f"calibrate on {len(data.calibration.inputs)} unlabelled samples, "
+        f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}",
+        *(
+            f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
+            for runtime in runtimes
+            if runtime not in missing
+        ),
+        *(f"leave out {runtime.info.title}: not installed" for runtime in missing),
+        f"write the bundle to {request.out}",
+        *data.notes,
+    )
+
+
+def _targets(request: FitRequest) -> tuple[Runtime, ...]:
+    if request.targets is None:
+        return all_runtimes()
+    runtimes = tuple(get_runtime(name) for name in dict.fromkeys(request.targets))
+    for runtime in runtimes:
+        require(runtime)
+    return runtimes
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A plan and where it is stored."""
+
+    plan: QuantizationPlan
+    path: Path
+    key: str
+
+
+class _Run:
+    """One run; each method is a stage or a few that belong together."""
+
+    def __init__(self, request: FitRequest, runtimes: tuple[Runtime, ...], watcher: Watcher) -> None:
+        self.request = request
+        self.runtimes = runtimes
+        self.watcher = watcher
+        self.store = Store(request.cache or default_cache())
+        self.times: list[StageTime] = []
+        self.versions = _versions()
+
+    def fit(self) -> FitResult:
+        model, model_folder = self.load()
+        data = self.data(model)
+        plans = {precision: self.plan(model, data, precision) for precision in self.request.precisions}
+        expected = self.simulate_all(model, data, plans)
+        candidates = self.candidates(model_folder, data, plans, expected)
+        choices = choose(candidates, self.request.budget, self.request.prefer)
+        floats = expected[Precision.FLOAT32, Scheme.AFFINE]
+        inspection = inspect_model(model)
+        quality = self.quality(plans)
+        result = FitResult(
+            model=model.name,
+            source=self.request.model,
+            input=model.input,
+            parameters=inspection.parameters,
+            macs=inspection.macs,
+            preprocess=data.evaluation.preprocess,
+            calibration_samples=len(data.calibration.inputs),
+            evaluation_samples=len(data.evaluation.inputs),
+            float_percent=_percent(floats, data.evaluation.labels),
+            budget=self.request.budget,
+            candidates=candidates,
+            choices=choices,
+            layers=quality,
+            notes=(*data.notes, *(note for planned in plans.values() for note in planned.plan.notes)),
+            stages=tuple(self.times),
+            host=describe_host(),
+            versions=self.versions,
+        )
+        if self.request.out is not None and any(choice.precision for choice in choices):
+            self.pack(model, data, plans, expected, result)
+        return replace(result, stages=tuple(self.times))
+
+    # load and data -----------------------------------------------------------------------------------------------
+
+    def load(self) -> tuple[LoadedModel, Path]:
+        with self.timed("load"):
+            model = load_model(
+                self.request.model, weights=self.request.weights, input_shape=self.request.input_shape
+            )
+        key = key_of({"fingerprint": model.fingerprint, "torch": self.versions["torch"]})
+        return model, self.store.get("model", key, lambda folder: save(model, folder))
+
+    def data(self, model: LoadedModel) -> Dataset:
+        with self.timed("data") as stage:
+            return load_data(
+                self.request.data,
+                preprocess=self.request.preprocess or model.preprocess,
+                input_shape=model.input.shape[1:],
+                cache=self.store.root / "images",
+                calibration=self.request.calibration_samples,
+                evaluation=self.request.evaluation_samples,
+                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
+                progress=stage.report,
+            )
+
+    # plan --------------------------------------------------------------------------------------------------------
+
+    def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> _Planned:
+        if precision is not Precision.INT8:
+            key = key_of({"fingerprint": model.fingerprint, "precision": precision})
+            folder = self.store.get("plan", key, lambda out: _write_plan(float_plan(model, precision), out))
+            return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+        made_from = {
+            "fingerprint": model.fingerprint,
+            "calibration": data.calibration.fingerprint,
+            "versions": _only(self.versions, "pocketfit", "torch"),
+        }
+        size = BATCH if model.dynamic_batch else 1
+        total = len(data.calibration.inputs)
+
+        def observe(out: Path, stage: _Stage) -> None:
+            names = place(model.graph).tensors
+            statistics = calibrate(model.graph, batches(data.calibration, size), names, stage.add)
+            save_statistics(statistics, out / "statistics.npz")
+
+        key = key_of(made_from)
+        statistics = load_statistics(self.stage("calibrate", key, observe, total) / "statistics.npz")
+
+        def decide(out: Path, stage: _Stage) -> None:
+            plan = int8_plan(model, statistics, data_fingerprint=data.calibration.fingerprint, samples=total)
+            plan, quality = correct_biases(model, plan, list(batches(data.calibration, size)), stage.add)
+            _write_plan(plan, out)
+            (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
+
+        folder = self.stage("plan", key, decide, 2 * total)
+        return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+
+    def quality(self, plans: dict[Precision, _Planned]) -> dict[Scheme, tuple[LayerQuality, ...]]:
+        if Precision.INT8 not in plans:
+            return {}
+        wanted = {runtime.info.scheme for runtime in self.runtimes}
+        stored = _QUALITY.validate_json((plans[Precision.INT8].path / "quality.json").read_bytes())
+        return {scheme: layers for scheme, layers in stored.items() if scheme in wanted}
+
+    # simulate ----------------------------------------------------------------------------------------------------
+
+    def simulate_all(
+        self, model: LoadedModel, data: Dataset, plans: dict[Precision, _Planned]
+    ) -> dict[tuple[Precision, Scheme], np.ndarray]:
+        """Outputs on the held-out data for each plan and each scheme that some runtime needs, float32 always."""
+        float32 = plans.get(Precision.FLOAT32) or self.plan(model, data, Precision.FLOAT32)
+        outputs = {(Precision.FLOAT32, Scheme.AFFINE): self.simulate(model, data, float32, Scheme.AFFINE)}
+        for runtime in self.runtimes:
+            for precision in self.precisions(runtime):
+                scheme = _scheme(precision, runtime)
+                if (precision, scheme) not in outputs:
+                    outputs[precision, scheme] = self.simulate(model, data, plans[precision], scheme)
+        return outputs
+
+    def simulate(self, model: LoadedModel, data: Dataset, planned: _Planned, scheme: Scheme) -> np.ndarray:
+        key = key_of({"plan": planned.key, "scheme": scheme, "evaluation": data.evaluation.fingerprint})
+
+        def run(out: Path, stage: _Stage) -> None:
+            samples = batches(data.evaluation, BATCH if model.dynamic_batch else 1)
+            np.save(out / "outputs.npy", simulate(model, planned.plan, scheme, samples, stage.add))
+
+        name = f"simulate {planned.plan.precision}"
+        name += f" {scheme}" if planned.plan.precision is Precision.INT8 else ""
+        folder = self.stage(name, key, run, len(data.evaluation.inputs), kind="simulate")
+        outputs: np.ndarray = np.load(folder / "outputs.npy")
+        return outputs
+
+    # candidates --------------------------------------------------------------------------------------------------
+
+    def precisions(self, runtime: Runtime) -> tuple[Precision, ...]:
+        return tuple(precision for precision in self.request.precisions if precision in runtime.info.precisions)
+
+    def candidates(
+        self,
+        model_folder: Path,
+        data: Dataset,
+        plans: dict[Precision, _Planned],
+        expected: dict[tuple[Precision, Scheme], np.ndarray],
+    ) -> tuple[Candidate, ...]:
+        inputs = self.stage(
+            "inputs", key_of({"evaluation": data.evaluation.fingerprint}), lambda out, _: store_inputs(data.evaluation, out)
+        )
+        rows = [(runtime, precision) for runtime in self.runtimes for precision in self.precisions(runtime)]
+
+        def prove(row: tuple[Runtime, Precision]) -> Candidate | _Proved:
+            return self.prove(*row, model_folder, plans[row[1]], inputs, data)
+
+        with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
+            proved = list(pool.map(prove, rows))
+        # Latency last and one at a time: nothing else may run on the machine meanwhile.
+        return tuple(
+            self.measure(one, data, expected) if isinstance(one, _Proved) else one for one in proved
+        )
+
+    def prove(
+        self, runtime: Runtime, precision: Precision, model_folder: Path, planned: _Planned, inputs: Path, data: Dataset
+    ) -> Candidate | _Proved:
+        """Convert and run on the held-out data, both in child processes."""
+        name = runtime.info.name
+        stage = "install"
+        try:
+            require(runtime)
+            stage = "convert"
+            artifact, key = self.convert(runtime, model_folder, planned)
+            stage = "run"
+            outputs, kernels = self.run(artifact, key, inputs, data)
+        except InputError:
+            raise  # a full disk or a bad option concerns the whole run
+        except PocketfitError as error:
+            return Candidate(name, precision, failure=_failure(stage, error))
+        return _Proved(artifact, key, outputs, kernels)
+
+    def convert(self, runtime: Runtime, model_folder: Path, planned: _Planned) -> tuple[Artifact, str]:
+        info = runtime.info
+        versions = {package: metadata.version(package) for package in info.packages}
+        key = key_of({"runtime": info.name, "model": model_folder.name, "plan": planned.key, "versions": versions})
+
+        def build(out: Path, stage: _Stage) -> None:
+            try:
+                artifact = convert_in_child(
+                    info.name, model_folder, planned.path / "plan.json", out, log=out / "convert.log"
+                )
+            except ConversionError as error:
+                # The same model fails the same way next time; a crash or a time-out may not, and is not stored.
+                (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint]))
+            else:
+                (out / "artifact.json").write_text(json.dumps(artifact_to_json(artifact)))
+
+        folder = self.stage(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
+        if (folder / "failure.json").exists():
+            raise ConversionError(*json.loads((folder / "failure.json").read_text()))
+        return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
+
+    def run(self, artifact: Artifact, key: str, inputs: Path, data: Dataset) -> tuple[np.ndarray, KernelUse]:
+        total = len(data.evaluation.inputs)
+
+        def build(out: Path, stage: _Stage) -> None:
+            kernels = outputs_of(artifact, inputs, out / "outputs.npy", progress=stage.add, log=out / "run.log")
+            (out / "kernels.json").write_text(json.dumps(asdict(kernels)))
+
+        run_key = key_of({"artifact": key, "evaluation": data.evaluation.fingerprint})
+        folder = self.stage(f"run {artifact.runtime} {artifact.precision}", run_key, build, total, kind="run")
+        outputs: np.ndarray = np.load(folder / "outputs.npy")
+        return outputs, KernelUse(**json.loads((folder / "kernels.json").read_text()))
+
+    def measure(
+        self, proved: _Proved, data: Dataset, expected: dict[tuple[Precision, Scheme], np.ndarray]
+    ) -> Candidate:
+        artifact = proved.artifact
+
+        def build(out: Path, stage: _Stage) -> None:
+            latencies, memory = measure_on_host(artifact, log=out / "measure.log")
+            (out / "measured.json").write_text(json.dumps([[asdict(one) for one in latencies], memory]))
+
+        key = key_of({"artifact": proved.key, "host": describe_host()})
+        name = f"measure {artifact.runtime} {artifact.precision}"
+        try:
+            folder = self.stage(name, key, build, kind="measure")
+        except InputError:
+            raise
+        except PocketfitError as error:
+            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure("measure", error))
+        latencies, memory = json.loads((folder / "measured.json").read_text())
+        floats = expected[Precision.FLOAT32, Scheme.AFFINE]
+        labels = data.evaluation.labels
+        scheme = artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
+        evidence = Evidence(
+            parity=compare(proved.outputs, expected[artifact.precision, scheme]),
+            accuracy=None if labels is None else evaluate(proved.outputs, floats, labels),
+            latencies=tuple(Latency(**one) for one in latencies),
+            peak_memory_bytes=memory,
+            kernels=proved.kernels,
+            size_bytes=artifact.size_bytes,
+        )
+        return Candidate(artifact.runtime, artifact.precision, artifact, evidence)
+
+    # pack --------------------------------------------------------------------------------------------------------
+
+    def pack(
+        self,
+        model: LoadedModel,
+        data: Dataset,
+        plans: dict[Precision, _Planned],
+        expected: dict[tuple[Precision, Scheme], np.ndarray],
+        result: FitResult,
+    ) -> None:
+        from pocketfit.report.html import render_html
+
+        assert self.request.out is not None
+        chosen = frozenset((choice.runtime, choice.precision) for choice in result.choices if choice.precision)
+        measured = [candidate for candidate in result.candidates if candidate.evidence is not None]
+        packed = [one for one in measured if self.request.keep_all or (one.runtime, one.precision) in chosen]
+        golden = {
+            (one.precision, one.artifact.scheme): expected[one.precision, _scheme_of(one.artifact)][:GOLDEN_SAMPLES]
+            for one in packed
+            if one.artifact is not None
+        }
+        first = next(iter(batches(data.evaluation, GOLDEN_SAMPLES)))
+        with self.timed("pack"):
+            write_bundle(
+                Contents(
+                    model=model.name,
+                    source=self.request.model,
+                    fingerprint=model.fingerprint,
+                    input=model.input,
+                    output=model.output,
+                    candidates=tuple(packed),
+                    chosen=chosen,
+                    plans={one.precision: plan_to_json(plans[one.precision].plan) for one in packed},
+                    golden_inputs=first,
+                    golden_outputs=golden,
+                    tolerances={(one.runtime, one.precision): _tolerance(one, expected) for one in packed},
+                    preprocess=data.evaluation.preprocess,
+                    classes=data.evaluation.classes,
+                    versions=self.versions,
+                    report_html=render_html(result),
+                ),
+                self.request.out,
+            )
+
+    # stages ------------------------------------------------------------------------------------------------------
+
+    def stage(
+        self,
+        name: str,
+        key: str,
+        build: Callable[[Path, _Stage], None],
+        total: int | None = None,
+        kind: str | None = None,
+    ) -> Path:
+        """Find or build a stored stage, and tell the watcher."""
+        reused = self.store.find(kind or name, key) is not None
+        with self.timed(name, total, reused) as stage:
+            return self.store.get(kind or name, key, lambda out: build(out, stage))
+
+    @contextmanager
+    def timed(self, name: str, total: int | None = None, reused: bool = False) -> Iterator[_Stage]:
+        start = time.perf_counter()
+        if not reused:
+            self.watcher.start(name, total)
+        yield _Stage(self.watcher, name)
+        seconds = time.perf_counter() - start
+        self.times.append(StageTime(name, seconds, reused))
+        self.watcher.finish(name, seconds, reused)
+
+
+class _Stage:
+    """What a running stage reports its progress to."""
+
+    def __init__(self, watcher: Watcher, name: str) -> None:
+        self.watcher = watcher
+        self.name = name
+        self.done = 0
+
+    def add(self, samples: int) -> None:
+        self.set(self.done + samples)
+
+    def set(self, samples: int) -> None:
+        self.done = samples
+        self.watcher.advance(self.name, samples)
+
+    def report(self, done: int, total: int) -> None:
+        self.watcher.start(self.name, total)
+        self.set(done)
+
+
+@dataclass(frozen=True)
+class _Proved:
+    """An artifact that converted and ran, with its outputs on the held-out data."""
+
+    artifact: Artifact
+    key: str
+    outputs: np.ndarray
+    kernels: KernelUse
+
+
+_QUALITY = TypeAdapter(dict[Scheme, tuple[LayerQuality, ...]])
+
+
+def _write_plan(plan: QuantizationPlan, folder: Path) -> None:
+    (folder / "plan.json").write_text(plan_to_json(plan))
+
+
+def _scheme(precision: Precision, runtime: Runtime) -> Scheme:
+    """Float outputs do not depend on the scheme; one simulation of them serves all."""
+    return runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
+
+
+def _scheme_of(artifact: Artifact) -> Scheme:
+    return artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
+
+
+def _failure(stage: str, error: PocketfitError) -> Failure:
+    if isinstance(error, ConversionError):
+        return Failure(stage, error.message, error.hint)
+    reason, _, hint = str(error).partition("\n")
+    return Failure(stage, reason, hint)
+
+
+def _tolerance(candidate: Candidate, expected: dict[tuple[Precision, Scheme], np.ndarray]) -> float:
+    assert candidate.evidence is not None and candidate.artifact is not None
+    outputs = expected[candidate.precision, _scheme_of(candidate.artifact)]
+    floor = TOLERANCE_FLOOR * float(np.abs(outputs).max())
+    return max(TOLERANCE_FACTOR * candidate.evidence.parity.max_error, floor)
+
+
+def _percent(outputs: np.ndarray, labels: np.ndarray | None) -> float | None:
+    return None if labels is None else 100 * float(np.mean(outputs.argmax(1) == labels))
+
+
+def _versions() -> dict[str, str]:
+    packages = {package for runtime in all_runtimes() if is_installed(runtime) for package in runtime.info.packages}
+    names = sorted({"pocketfit", "torch", "numpy", *packages})
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in names}}
+
+
+def _only(versions: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: versions[name] for name in names}
+
+

@@ -1,0 +1,98 @@
+"""The result of a run as one page that needs no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pocketfit.errors import OutputError
+from pocketfit.report.columns import Column, columns, exact_or_db
+from pocketfit.report.headline import headline
+from pocketfit.report.plots import Plot
+from pocketfit.report.plots.latency import latency
+from pocketfit.report.plots.sensitivity import sensitivity, worst_first
+from pocketfit.report.plots.tradeoff import tradeoff
+from pocketfit.report.rows import Row, comparison
+from pocketfit.report.titles import title_of
+from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines
+from pocketfit.search.units import significant
+from pocketfit.types import FitResult
+
+__all__ = ["render_html", "write_html"]
+
+
+def write_html(result: FitResult, path: Path) -> None:
+    """Write the page: about 5 MB, because the plotting library is inside; equal results give equal pages.
+
+    Args:
+        result: of a run.
+        path: of the file; its folder exists.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        path.write_text(render_html(result), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"the report cannot be written to {path}: {error.strerror}. Give an -o folder that exists and can be "
+            "written, on a disk with 10 MB free."
+        ) from error
+
+
+def render_html(result: FitResult) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("pocketfit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"title_of": title_of, "significant": significant, "exact_or_db": exact_or_db}
+    return environment.get_template("report.html.j2").render(_page(result), plotly=get_plotlyjs())
+
+
+def _page(result: FitResult) -> dict[str, Any]:
+    rows = comparison(result)
+    *figures, verdict = columns(result)
+    shown = [*figures[:2], verdict, *figures[2:]]  # where it is seen without scrolling
+    return {
+        "result": result,
+        "headline": headline(result),
+        "columns": shown,
+        "rows": [(row, _cells(row, shown)) for row in rows],
+        "where": measured_where(result),
+        "plots": _plots(result, rows),
+        "sensitivities": [
+            (sensitivity(scheme, layers), worst_first(layers)) for scheme, layers in result.layers.items()
+        ],
+        "budget": budget_lines(result.budget),
+        "missed": [row for row in rows if row.why],
+        "preprocessing": preprocessing_lines(result.preprocess),
+        "data": data_lines(result),
+        "notes": notes(result),
+        "seconds": sum(stage.seconds for stage in result.stages),
+    }
+
+
+def _cells(row: Row, shown: Sequence[Column]) -> list[tuple[Column, str, str]]:
+    return [(column, column.text(row), _sort_key(column.order(row))) for column in shown]
+
+
+def _sort_key(value: float | str | None) -> str:
+    """As the page's script reads it: empty sorts last, and infinity is spelled as JavaScript does."""
+    if value is None:
+        return ""
+    return "Infinity" if value == math.inf else str(value)
+
+
+def _plots(result: FitResult, rows: Sequence[Row]) -> list[Plot]:
+    if all(row.candidate.evidence is None for row in rows):
+        return []
+    return [tradeoff(result, rows), latency(rows)]

@@ -1,0 +1,80 @@
+"""Sentences about a run that its reports share."""
+
+from __future__ import annotations
+
+from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
+from pocketfit.search.units import points, size
+from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec
+
+__all__ = ["budget_lines", "data_lines", "measured_where", "notes", "preprocessing_lines"]
+
+
+def measured_where(result: FitResult) -> str:
+    """Where latency was measured, such as "this host, AMD EPYC, 2 cores, Linux"."""
+    places = dict.fromkeys(
+        latency.where
+        for candidate in result.candidates
+        if candidate.evidence is not None
+        for latency in candidate.evidence.latencies
+    )
+    return "; ".join(f"this host, {place}" if place == result.host else place for place in places or (result.host,))
+
+
+def notes(result: FitResult) -> list[str]:
+    """What a reader should know: of the run, then of each candidate and its artifact."""
+    own = [
+        f"{candidate.runtime} {candidate.precision}: {note}"
+        for candidate in result.candidates
+        for note in (*candidate.notes, *_artifact_notes(candidate))
+    ]
+    return list(dict.fromkeys((*result.notes, *own)))
+
+
+def budget_lines(budget: Budget) -> list[tuple[str, str]]:
+    """What was asked for, as names and values."""
+    drop = (
+        f"{points(DEFAULT_MAX_DROP_POINTS)} points, the default where labels are known"
+        if budget.max_drop_points is None
+        else f"{points(budget.max_drop_points)} points"
+    )
+    allowed = "no limit" if budget.max_size_bytes is None else size(budget.max_size_bytes)
+    return [("Accuracy drop", drop), ("Size", allowed)]
+
+
+def data_lines(result: FitResult) -> list[tuple[str, str]]:
+    """Which data was used for what, as names and values."""
+    judged = "with labels" if result.float_percent is not None else "without labels, so that accuracy is not known"
+    return [
+        ("Calibration", f"{result.calibration_samples:,} samples; their labels, if any, were not used"),
+        ("Evaluation", f"{result.evaluation_samples:,} other samples, held out, {judged}"),
+    ]
+
+
+def preprocessing_lines(spec: PreprocessSpec | None) -> list[tuple[str, str]]:
+    """From a decoded image to the model's input, as names and values in the order of the steps."""
+    if spec is None:
+        return [("Inputs", "fed to the model as they are")]
+    return [
+        ("Resize", _resize(spec)),
+        ("Crop", "none" if spec.crop is None else f"the centre {spec.crop[0]} x {spec.crop[1]} (height x width)"),
+        ("Colour", spec.color.value.upper()),
+        ("Scale", f"pixel x {spec.scale:.6g}"),
+        ("Mean", _channels(spec.mean) + ", subtracted after scaling"),
+        ("Std", _channels(spec.std) + ", divides last"),
+    ]
+
+
+def _resize(spec: PreprocessSpec) -> str:
+    if spec.resize is None:
+        return "none"
+    if isinstance(spec.resize, int):
+        return f"shorter side to {spec.resize} pixels, aspect kept, bilinear with antialiasing"
+    return f"to {spec.resize[0]} x {spec.resize[1]} (height x width), bilinear with antialiasing"
+
+
+def _channels(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _artifact_notes(candidate: Candidate) -> tuple[str, ...]:
+    return () if candidate.artifact is None else candidate.artifact.notes

@@ -1,0 +1,281 @@
+"""ncnn: `.param` and `.bin` files whose integers are the plan's own.
+
+    graph ─torch.jit.trace, pnnx→ float network ─our own writer→ float16 or INT8 weights ─ncnn→ run once
+
+pnnx is the converter of ncnn's makers and runs in a process of its own. Weights come through it bit by bit, so a layer
+of the network is told by its weights which layer of the plan it is. An INT8 layer of ncnn quantizes its input on the
+way in, which is what the plan calls symmetric; everything between such layers is float32.
+Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32.
+"""
+
+from __future__ import annotations
+
+import operator
+import subprocess
+import tempfile
+import warnings
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pocketfit.errors import ConversionError
+from pocketfit.runtimes import require
+from pocketfit.runtimes.ncnn_format import Layer, in_half, read_layers, read_network, write_network
+from pocketfit.runtimes.ncnn_int8 import connect_int8, has_int8, in_int8, is_int8
+from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch.fx import GraphModule, Node
+
+__all__ = ["Ncnn"]
+
+_INPUT, _OUTPUT = "in0", "out0"  # as pnnx names them
+_HINT = "Replace the op in the model, or leave this runtime out with --targets."
+# Storage and arithmetic narrower than float32, which would hide what the plan's own numbers cost.
+_LOSSY_OPTIONS = (
+    "use_fp16_packed",
+    "use_fp16_storage",
+    "use_fp16_arithmetic",
+    "use_bf16_packed",
+    "use_bf16_storage",
+)
+_COMPUTE = ("Convolution", "Deconvolution", "DeformableConv", "InnerProduct", "Gemm", "MatMul", "MultiHeadAttention")
+
+
+class Ncnn:
+    """Converts through pnnx and runs on ncnn's CPU backend."""
+
+    info: ClassVar[RuntimeInfo] = RuntimeInfo(
+        name="ncnn",
+        title="ncnn",
+        extra="ncnn",
+        packages=("ncnn", "pnnx"),
+        suffix=".param",
+        precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
+        scheme=Scheme.SYMMETRIC,
+        platforms=("android", "ios", "linux", "macos", "windows"),
+        delegates=("vulkan",),
+        note="INT8 inside convolutions and linear layers, float32 between them",
+    )
+
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        """Write `model.param` and `model.bin`: float32 input and output, no batch dimension."""
+        require(self)
+        layers, notes = _store(_float_layers(variant), variant)
+        files = (out / "model.param", out / "model.bin")
+        write_network(layers, *files)
+        artifact = Artifact(
+            runtime=self.info.name,
+            precision=variant.plan.precision,
+            scheme=self.info.scheme,
+            files=files,
+            input=TensorSpec(_INPUT, variant.model.input.shape),
+            output=TensorSpec(_OUTPUT, variant.model.output.shape),
+            versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
+            notes=notes,
+        )
+        _try_once(artifact)
+        return artifact
+
+    def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
+        """Load for the CPU; whatever is not INT8 computes in float32."""
+        require(self)
+        return _Session(artifact, threads)
+
+
+def _float_layers(variant: Variant) -> tuple[Layer, ...]:
+    with tempfile.TemporaryDirectory(prefix="pocketfit-ncnn-") as folder:
+        traced = Path(folder) / "model.pt"
+        _trace(_deployed_graph(variant), variant.model.input.shape, traced)
+        param, weights = _run_pnnx(traced, variant.model.input.shape)
+        _refuse_unknown(read_layers(param))
+        return read_network(param, weights)
+
+
+def _deployed_graph(variant: Variant) -> GraphModule:
+    """A copy of the graph with one output and the plan's biases; other weights are shared with the model."""
+    from torch.fx import Graph, GraphModule
+
+    copies: dict[Node, Node] = {}
+    graph = Graph()
+    graph.output(_first(graph.graph_copy(variant.model.graph.graph, copies)))
+    module = GraphModule(variant.model.graph, graph)
+    for node, copy in copies.items():
+        layer = variant.plan.layers.get(node.name)
+        if layer is not None and Scheme.SYMMETRIC in layer.bias:
+            _set_bias(module, copy, layer.bias[Scheme.SYMMETRIC])
+    module.recompile()
+    return module
+
+
+def _first(outputs: Any) -> Any:
+    while isinstance(outputs, list | tuple | dict):
+        outputs = next(iter(outputs.values() if isinstance(outputs, dict) else outputs))
+    return outputs
+
+
+def _set_bias(module: GraphModule, node: Node, bias: Sequence[float]) -> None:
+    import torch
+
+    name = f"_plan_{node.name}_bias"
+    module.register_buffer(name, torch.tensor(bias, dtype=torch.float32))
+    with module.graph.inserting_before(node):
+        node.args = (*node.args[:2], module.graph.get_attr(name), *node.args[3:])
+
+
+def _trace(module: GraphModule, shape: Sequence[int], path: Path) -> None:
+    import torch
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls tracing deprecated; pnnx reads nothing better
+        try:
+            traced = torch.jit.trace(module, torch.zeros(tuple(shape)), check_trace=False)  # type: ignore[no-untyped-call]
+            traced.save(str(path))
+        except Exception as error:  # an op raises whatever it likes
+            message = f"torch.jit.trace could not record the model: {_tail(str(error), 2)}"
+            raise ConversionError("ncnn", message, _HINT) from error
+
+
+def _run_pnnx(traced: Path, shape: Sequence[int]) -> tuple[Path, Path]:
+    import pnnx
+
+    # fp16=0: pnnx would by default round to half what the plan may want exact.
+    command = [pnnx.EXEC_PATH, traced.name, f"inputshape=[{','.join(map(str, shape))}]", "fp16=0"]
+    done = subprocess.run(command, cwd=traced.parent, capture_output=True, text=True, errors="replace", check=False)
+    files = (traced.with_name("model.ncnn.param"), traced.with_name("model.ncnn.bin"))
+    if done.returncode != 0 or not all(file.exists() for file in files):
+        printed = _tail(done.stdout + done.stderr, 5)
+        raise ConversionError("ncnn", f"pnnx ended with exit status {done.returncode}:\n{printed}", _HINT)
+    return files
+
+
+def _tail(text: str, count: int) -> str:
+    return "\n".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
+
+
+def _refuse_unknown(layers: Sequence[Layer]) -> None:
+    import ncnn
+
+    unknown = {layer.kind for layer in layers if ncnn.layer_to_index(layer.kind) < 0}
+    # A pnnx.Expression computes an argument; the op it is meant for says more.
+    named = sorted(unknown - {"pnnx.Expression"}) or sorted(unknown)
+    if named:
+        raise ConversionError("ncnn", f"ncnn has no layer for {', '.join(named)}", _HINT)
+
+
+def _store(layers: tuple[Layer, ...], variant: Variant) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    """The layers with weights as the plan wants them stored, and notes on what could not be stored so."""
+    if variant.plan.precision is Precision.FLOAT32:
+        return layers, ()
+    owners = _owners(layers, variant.model.graph)
+    if variant.plan.precision is Precision.INT8:
+        return _store_int8(layers, owners, variant)
+    halved = {key for key, node in owners.items() if node.name in variant.plan.layers}
+    return tuple(in_half(layer, {blob for name, blob in halved if name == layer.name}) for layer in layers), ()
+
+
+def _owners(layers: Sequence[Layer], graph: GraphModule) -> dict[tuple[str, int], Node]:
+    """Which node's weight each blob (layer name, index) is, by its bytes; equal weights in the order of the graph."""
+    waiting: defaultdict[bytes, deque[Node]] = defaultdict(deque)
+    for node in graph.graph.nodes:
+        weight = _weight(node, graph)
+        if weight is not None:
+            waiting[weight.tobytes()].append(node)
+    blobs = (((layer.name, index), blob) for layer in layers for index, blob in enumerate(layer.blobs) if blob.tagged)
+    return {key: found.popleft() for key, blob in blobs if (found := waiting.get(blob.values.tobytes()))}
+
+
+def _weight(node: Node, graph: GraphModule) -> np.ndarray | None:
+    """The constant second argument of an op, which is where aten keeps weights."""
+    from torch.fx import Node
+
+    source = node.args[1] if node.op == "call_function" and len(node.args) > 1 else None
+    if not isinstance(source, Node) or source.op != "get_attr":
+        return None
+    weight: np.ndarray = operator.attrgetter(str(source.target))(graph).detach().numpy()
+    return weight
+
+
+def _store_int8(
+    layers: tuple[Layer, ...], owners: Mapping[tuple[str, int], Node], variant: Variant
+) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    by_name = {layer.name: layer for layer in layers}
+    obstacles = {node.name: _obstacle(by_name[layer], node, variant) for (layer, _), node in owners.items()}
+    stored: list[Layer] = []
+    for layer in layers:
+        node = owners.get((layer.name, 0))
+        if node is None or obstacles[node.name]:
+            stored.append(layer)
+        else:
+            scale = variant.plan.activations[_producer(node)].symmetric_scale
+            stored += in_int8(layer, variant.plan.layers[node.name].weight_scales, scale)
+    lost = {name: "pnnx changed its weights" for name in variant.plan.layers if name not in obstacles}
+    return connect_int8(stored), _notes(obstacles | lost)
+
+
+def _obstacle(layer: Layer, node: Node, variant: Variant) -> str:
+    """Why the layer cannot be INT8 as the plan says; empty when it can."""
+    if node.name not in variant.plan.layers:
+        return "the plan leaves them so"
+    if not has_int8(layer):
+        return f"ncnn's {layer.kind} has no INT8 with a weight scale per channel"
+    if _producer(node) not in variant.plan.activations:
+        return "the plan has no INT8 numbers for their input"
+    return ""
+
+
+def _producer(node: Node) -> str:
+    return str(node.args[0])
+
+
+def _notes(obstacles: Mapping[str, str]) -> tuple[str, ...]:
+    names: defaultdict[str, list[str]] = defaultdict(list)
+    for name, reason in obstacles.items():
+        names[reason].append(name)
+    return tuple(f"float32 because {reason}: {', '.join(names[reason])}" for reason in names if reason)
+
+
+def _try_once(artifact: Artifact) -> None:
+    """A network that loads can still fail, or give another shape, when it runs."""
+    import numpy as np
+
+    _Session(artifact, threads=1).run([np.zeros(artifact.input.shape, np.float32)])
+
+
+class _Session:
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        import ncnn
+
+        self._artifact = artifact
+        self._net = ncnn.Net()
+        options = self._net.opt
+        options.num_threads = threads
+        for option in _LOSSY_OPTIONS:
+            setattr(options, option, False)
+        param, weights = map(str, artifact.files)
+        if self._net.load_param(param) != 0 or self._net.load_model(weights) != 0:
+            raise ConversionError("ncnn", f"ncnn cannot load {param} and {weights}", "Convert the model again.")
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        import ncnn
+        import numpy as np
+
+        extractor = self._net.create_extractor()
+        # The matrix is a view of the array, which therefore has to outlive the extraction.
+        values = np.ascontiguousarray(inputs[0][0], np.float32)
+        extractor.input(self._artifact.input.name, ncnn.Mat(values))
+        status, matrix = extractor.extract(self._artifact.output.name)
+        output = np.array(matrix, np.float32)
+        shape = self._artifact.output.shape
+        if status != 0 or output.size != np.prod(shape):
+            got = f"shape {output.shape}" if status == 0 else f"status {status}"
+            raise ConversionError("ncnn", f"the network gave {got} where the model gives {shape}", _HINT)
+        return (output.reshape(shape),)
+
+    def kernels(self) -> KernelUse:
+        compute = [layer for layer in read_layers(self._artifact.files[0]) if layer.kind.startswith(_COMPUTE)]
+        int8 = sum(map(is_int8, compute))
+        return KernelUse(int8=int8, total=len(compute), how="layers with INT8 scales in the .param file")

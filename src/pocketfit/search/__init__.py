@@ -1,0 +1,1 @@
+"""Which artifact to ship: what a budget allows, and the choice per runtime."""

@@ -1,0 +1,128 @@
+"""The user's limits: how they are written, and how far a candidate is from them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+from pocketfit.errors import OptionError
+from pocketfit.search.units import points, size
+from pocketfit.types import Budget, Candidate, Evidence
+
+__all__ = ["DEFAULT_MAX_DROP_POINTS", "fits", "guarded", "misses", "parse_max_drop", "parse_max_size"]
+
+DEFAULT_MAX_DROP_POINTS = 1.0
+"""The accuracy drop, in percentage points, that nothing chosen exceeds when the user set no limit.
+
+Without it "the smallest" would be chosen even where INT8 has ruined the model.
+"""
+
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_DROP = re.compile(rf"{_NUMBER}\s*(?:%|pts?|points?)?", re.IGNORECASE)
+_SIZE = re.compile(rf"{_NUMBER}\s*([a-z]*)", re.IGNORECASE)
+_UNIT_BYTES = {
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
+# Percentages such as 90.2 and 89.2 are 1.0000000000000142 apart; a limit of 1.0 means to allow that.
+_ROUNDING_POINTS = 1e-9
+
+
+def parse_max_drop(text: str) -> float:
+    """Read `--max-drop`: an accuracy drop in percentage points.
+
+    Args:
+        text: `1%`, `1`, `1pt` or `0.5 points`; a per cent is a percentage point here.
+
+    Returns:
+        Points, 0..100.
+
+    Raises:
+        OptionError: for anything else.
+    """
+    match = _DROP.fullmatch(text.strip())
+    allowed = float(match[1]) if match else math.inf
+    if allowed > 100:
+        raise OptionError(
+            f"--max-drop {text!r} is not an accuracy drop. "
+            "Allowed are 0 to 100 percentage points, written 1%, 0.5 or 0.5pt. Write for example --max-drop 1%."
+        )
+    return allowed
+
+
+def parse_max_size(text: str) -> int:
+    """Read `--max-size`: a file size in bytes.
+
+    Args:
+        text: a positive number with an optional unit: kB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).
+
+    Returns:
+        Bytes, at least 1.
+
+    Raises:
+        OptionError: for anything else.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    unit_bytes = _UNIT_BYTES.get(match[2].lower(), 0) if match else 0
+    allowed = int(float(match[1]) * unit_bytes) if match else 0
+    if allowed < 1:
+        raise OptionError(
+            f"--max-size {text!r} is not a size. Allowed are bytes (123456), powers of 1000 (350kB, 4MB, 1GB) "
+            "and powers of 1024 (350KiB, 1.5MiB, 1GiB), above zero. Write for example --max-size 4MB."
+        )
+    return allowed
+
+
+def guarded(budget: Budget, evidence: Evidence) -> Budget:
+    """The budget with `DEFAULT_MAX_DROP_POINTS` filled in, where no drop was given and the accuracy is known."""
+    if budget.max_drop_points is not None or evidence.accuracy is None:
+        return budget
+    return replace(budget, max_drop_points=DEFAULT_MAX_DROP_POINTS)
+
+
+def misses(candidate: Candidate, budget: Budget) -> tuple[str, ...]:
+    """Say how far a measured candidate is off each limit.
+
+    Args:
+        candidate: with or without evidence.
+        budget: the limits, taken literally; see `guarded` for the default.
+
+    Returns:
+        One phrase per missed limit, such as "drop 2.3 points, 1.3 over the 1.0 allowed"; empty when it fits, and
+        when there is no evidence to judge.
+    """
+    if candidate.evidence is None:
+        return ()
+    found = (_drop_miss(candidate.evidence, budget), _size_miss(candidate.evidence, budget))
+    return tuple(miss for miss in found if miss)
+
+
+def fits(candidate: Candidate, budget: Budget) -> bool:
+    """Whether the candidate has evidence and that evidence is within the budget."""
+    return candidate.evidence is not None and not misses(candidate, budget)
+
+
+def _drop_miss(evidence: Evidence, budget: Budget) -> str:
+    allowed = budget.max_drop_points
+    if allowed is None:
+        return ""
+    if evidence.accuracy is None:
+        return "drop unknown, because the held-out data has no labels"
+    drop = evidence.accuracy.drop_points
+    if drop <= allowed + _ROUNDING_POINTS:
+        return ""
+    return f"drop {points(drop)} points, {points(drop - allowed)} over the {points(allowed)} allowed"
+
+
+def _size_miss(evidence: Evidence, budget: Budget) -> str:
+    allowed = budget.max_size_bytes
+    if allowed is None or evidence.size_bytes <= allowed:
+        return ""
+    return f"{size(evidence.size_bytes)}, {size(evidence.size_bytes - allowed)} over the {size(allowed)} allowed"

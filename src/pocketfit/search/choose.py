@@ -1,0 +1,151 @@
+"""The artifact to ship, one per runtime, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from pocketfit.search.budget import fits, guarded, misses
+from pocketfit.search.units import milliseconds, points, size
+from pocketfit.types import Budget, Candidate, Choice, Evidence, Precision
+
+__all__ = ["Preference", "choose", "lost"]
+
+Preference = Literal["size", "latency"]
+
+
+def choose(candidates: Sequence[Candidate], budget: Budget, prefer: Preference = "size") -> tuple[Choice, ...]:
+    """Choose among the candidates of each runtime.
+
+    Args:
+        candidates: the table; a runtime's rows need not be next to each other.
+        budget: what the user allows; without a drop of its own, `DEFAULT_MAX_DROP_POINTS` holds.
+        prefer: the smallest, or the fastest on one thread; the other one breaks ties.
+
+    Returns:
+        One choice per runtime, in the order in which the runtimes first appear.
+    """
+    runtimes = dict.fromkeys(candidate.runtime for candidate in candidates)
+    return tuple(
+        _choose_one(runtime, [row for row in candidates if row.runtime == runtime], budget, prefer)
+        for runtime in runtimes
+    )
+
+
+def _choose_one(runtime: str, rows: Sequence[Candidate], budget: Budget, prefer: Preference) -> Choice:
+    measured = [row for row in rows if row.evidence is not None]
+    if not measured:
+        return Choice(runtime, None, _why_nothing_ran(rows))
+    fitting = [row for row in measured if fits(row, _limits(row, budget))]
+    if not fitting:
+        return Choice(runtime, None, _why_nothing_fits(measured, rows, budget))
+    ranked = sorted(fitting, key=lambda row: _rank(row, prefer))
+    return Choice(runtime, ranked[0].precision, _why_chosen(ranked, rows, budget, prefer))
+
+
+def _limits(row: Candidate, budget: Budget) -> Budget:
+    return guarded(budget, _evidence(row))
+
+
+def _evidence(row: Candidate) -> Evidence:
+    assert row.evidence is not None
+    return row.evidence
+
+
+def _rank(row: Candidate, prefer: Preference) -> tuple[float, float]:
+    evidence = _evidence(row)
+    by_size = (float(evidence.size_bytes), evidence.median_ms())
+    return by_size if prefer == "size" else (by_size[1], by_size[0])
+
+
+def _why_chosen(ranked: Sequence[Candidate], rows: Sequence[Candidate], budget: Budget, prefer: Preference) -> str:
+    best = ranked[0]
+    word = "smallest" if prefer == "size" else "fastest"
+    lead = f"the {word} that fits" if len(ranked) > 1 else "the only one that fits"
+    clauses = [
+        f"{best.precision} is {lead}: {_figures(best)}{_against(ranked)}",
+        *_slower_than_float(best, rows),
+        *(f"{row.precision} {_why_not(row, budget)}" for row in rows if _was_preferred(row, ranked, prefer)),
+    ]
+    return "; ".join(clauses)
+
+
+def _was_preferred(row: Candidate, ranked: Sequence[Candidate], prefer: Preference) -> bool:
+    """Whether a reader wonders why this row is not the choice: it failed, or it is better but not allowed."""
+    if row in ranked:
+        return False
+    return row.evidence is None or _rank(row, prefer) < _rank(ranked[0], prefer)
+
+
+def _figures(row: Candidate) -> str:
+    evidence = _evidence(row)
+    drop = "" if evidence.accuracy is None else f", {lost(evidence.accuracy.drop_points)}"
+    return f"{size(evidence.size_bytes)} and {milliseconds(evidence.median_ms())} on one thread{drop}"
+
+
+def lost(drop_points: float) -> str:
+    """An accuracy drop in words, such as "0.2 points lost"."""
+    if points(drop_points) == "0.0":
+        return "no accuracy lost"
+    return f"{points(abs(drop_points))} points {'lost' if drop_points > 0 else 'gained'}"
+
+
+def _against(ranked: Sequence[Candidate]) -> str:
+    if len(ranked) < 2:
+        return ""
+    runner_up = _evidence(ranked[1])
+    return (
+        f", against {size(runner_up.size_bytes)} and {milliseconds(runner_up.median_ms())} "
+        f"for the runner-up {ranked[1].precision}"
+    )
+
+
+def _slower_than_float(best: Candidate, rows: Sequence[Candidate]) -> list[str]:
+    if best.precision is not Precision.INT8:
+        return []
+    int8_ms = _evidence(best).median_ms()
+    return [
+        f"it is slower than float32 on this host ({milliseconds(int8_ms)} against {milliseconds(float_ms)})"
+        for row in rows
+        if row.precision is Precision.FLOAT32 and row.evidence is not None
+        if (float_ms := row.evidence.median_ms()) < int8_ms
+    ]
+
+
+def _why_not(row: Candidate, budget: Budget) -> str:
+    if row.failure is not None:
+        return f"failed at {row.failure.stage}"
+    if row.evidence is None:
+        return "was not measured"
+    return f"is over budget ({', '.join(misses(row, _limits(row, budget)))})"
+
+
+def _why_nothing_fits(measured: Sequence[Candidate], rows: Sequence[Candidate], budget: Budget) -> str:
+    nearest = min(measured, key=lambda row: _distance(_evidence(row), _limits(row, budget)))
+    far_off = ", and ".join(misses(nearest, _limits(nearest, budget)))
+    clauses = [
+        f"nothing fits the budget; the nearest miss is {nearest.precision}: {far_off}",
+        *(f"{row.precision} {_why_not(row, budget)}" for row in rows if row not in measured),
+    ]
+    return "; ".join(clauses)
+
+
+def _distance(evidence: Evidence, budget: Budget) -> float:
+    """How far off the limits are, as one number that only serves to compare: relative to each limit, summed."""
+    distance = 0.0
+    if budget.max_drop_points is not None:
+        drop = math.inf if evidence.accuracy is None else evidence.accuracy.drop_points
+        # A limit below one point would make every drop look far away next to a size.
+        distance += max(0.0, drop - budget.max_drop_points) / max(1.0, budget.max_drop_points)
+    if budget.max_size_bytes is not None:
+        distance += max(0, evidence.size_bytes - budget.max_size_bytes) / budget.max_size_bytes
+    return distance
+
+
+def _why_nothing_ran(rows: Sequence[Candidate]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        reason = f"at {row.failure.stage}: {row.failure.reason}" if row.failure else "not measured"
+        by_reason.setdefault(reason, []).append(row.precision)
+    return "nothing ran; " + "; ".join(f"{', '.join(who)} failed {reason}" for reason, who in by_reason.items())

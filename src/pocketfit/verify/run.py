@@ -1,0 +1,114 @@
+"""Run an artifact over many samples in a child process.
+
+Samples ─store_inputs→ folder/inputs.npy [+ preprocess.json] ─outputs_of→ outputs.npy, KernelUse
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from pocketfit.runtimes.isolate import call
+from pocketfit.runtimes.work import artifact_to_json
+from pocketfit.types import Artifact, KernelUse, PreprocessSpec, Samples
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["load_inputs", "outputs_of", "store_inputs"]
+
+TARGET = "pocketfit.verify.work:run_artifact"
+TIMEOUT_S = 4 * 3600.0
+
+_SPEC = TypeAdapter(PreprocessSpec)
+
+
+def store_inputs(samples: Samples, folder: Path) -> None:
+    """Write the samples' inputs, and the preprocessing of uint8 ones, into the existing folder."""
+    import numpy as np
+
+    np.save(folder / "inputs.npy", samples.inputs)
+    if samples.preprocess is not None:
+        (folder / "preprocess.json").write_bytes(_SPEC.dump_json(samples.preprocess, indent=2))
+
+
+def load_inputs(folder: Path) -> tuple[np.ndarray, PreprocessSpec | None]:
+    """Read what `store_inputs` wrote; the array is memory-mapped."""
+    import numpy as np
+
+    inputs = np.load(folder / "inputs.npy", mmap_mode="r")
+    spec = folder / "preprocess.json"
+    return inputs, _SPEC.validate_json(spec.read_bytes()) if spec.exists() else None
+
+
+def outputs_of(
+    artifact: Artifact,
+    inputs: Path,
+    out: Path,
+    *,
+    progress: Callable[[int], None] | None = None,
+    threads: int = 1,
+    timeout_s: float = TIMEOUT_S,
+    log: Path | None = None,
+) -> KernelUse:
+    """Run the artifact on every sample and store its first output.
+
+    Args:
+        artifact: to be run.
+        inputs: folder written by `store_inputs`.
+        out: file for the outputs, float32 N×…; it appears when all samples are done.
+        progress: called now and then with the number of samples done since the last time.
+        threads: handed to the runtime.
+        timeout_s: wall-clock seconds for all samples together.
+        log: receives what the runtime prints.
+
+    Returns:
+        The kernels that the artifact's compute ops were given.
+
+    Raises:
+        RuntimeMissing: the runtime's packages are not installed.
+        OutputError: the disk is full.
+        IsolationError: the runtime crashed, hung or raised.
+    """
+    done = out.with_name(f"{out.name}.done")
+    arguments = {
+        "artifact": artifact_to_json(artifact),
+        "folder": artifact.files[0].parent,
+        "inputs": inputs,
+        "out": out,
+        "done": done,
+        "threads": threads,
+    }
+
+    reporter = _Reporter(done, progress)
+    try:
+        result = call(
+            "pocketfit.verify.work:run_artifact", arguments, timeout_s=timeout_s, log=log, on_poll=reporter.look
+        )
+    finally:
+        done.unlink(missing_ok=True)
+    reporter.report(result["samples"])
+    return KernelUse(**result["kernels"])
+
+
+class _Reporter:
+    """Turns the child's count of samples into increments."""
+
+    def __init__(self, done: Path, progress: Callable[[int], None] | None) -> None:
+        self._done = done
+        self._progress = progress
+        self._reported = 0
+
+    def look(self) -> None:
+        if self._progress is not None and self._done.exists():
+            with contextlib.suppress(ValueError):  # just being rewritten
+                self.report(int(self._done.read_text()))
+
+    def report(self, count: int) -> None:
+        if self._progress is not None and count > self._reported:
+            self._progress(count - self._reported)
+            self._reported = count

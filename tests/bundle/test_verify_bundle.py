@@ -1,0 +1,129 @@
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from pocketfit.bundle import Contents, Outcome, verify_bundle, write_bundle
+from pocketfit.cli.verify import verify
+from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
+from pocketfit.types import Candidate, Precision
+
+
+@pytest.fixture
+def bundle(contents: Contents, tmp_path: Path) -> Path:
+    return write_bundle(contents, tmp_path / "out")
+
+
+def with_weight(contents: Contents, change: Callable[[np.ndarray], np.ndarray]) -> Contents:
+    """The same contents with other weights in the INT8 artifact than those its golden outputs came from."""
+    artifact = contents.candidates[1].artifact
+    assert artifact is not None
+    model = onnx.load(artifact.files[0])
+    weight = numpy_helper.to_array(model.graph.initializer[0])
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(change(weight), "weight"))
+    onnx.save(model, artifact.files[0])
+    return contents
+
+
+def of_another_runtime(contents: Contents) -> Contents:
+    row = contents.candidates[0]
+    assert row.artifact is not None
+    other = Candidate("abacus", Precision.FLOAT32, dataclasses.replace(row.artifact, runtime="abacus"))
+    return dataclasses.replace(contents, candidates=(other,), tolerances={("abacus", Precision.FLOAT32): 1.0})
+
+
+def test_a_good_bundle_passes_in_the_real_runtime(bundle: Path) -> None:
+    result = verify_bundle(bundle)
+    assert [(check.precision, check.outcome, check.agreement) for check in result.checks] == [
+        (Precision.FLOAT32, Outcome.PASSED, 1.0),
+        (Precision.INT8, Outcome.PASSED, 1.0),
+    ]
+    assert all(check.max_error is not None and check.max_error <= check.tolerance for check in result.checks)
+    assert result.files == 10
+
+
+def test_an_answer_beyond_its_tolerance_fails(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(with_weight(contents, lambda weight: weight + 0.01), tmp_path / "out")
+    good, bad = verify_bundle(bundle).checks
+    assert (good.outcome, bad.outcome) == (Outcome.PASSED, Outcome.FAILED)
+    assert bad.max_error is not None and bad.max_error > bad.tolerance
+    assert "differs by" in bad.reason and "more than the 0.0001 allowed" in bad.reason
+
+
+def test_nan_fails(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(with_weight(contents, lambda weight: weight * math.nan), tmp_path / "out")
+    check = verify_bundle(bundle).checks[1]
+    assert (check.outcome, check.max_error, check.agreement) == (Outcome.FAILED, math.inf, 0.0)
+
+
+def test_an_artifact_that_cannot_be_opened_fails_and_the_others_are_still_checked(
+    contents: Contents, tmp_path: Path
+) -> None:
+    artifact = contents.candidates[0].artifact
+    assert artifact is not None
+    artifact.files[0].write_bytes(b"not a model")
+    bad, good = verify_bundle(write_bundle(contents, tmp_path / "out")).checks
+    assert (bad.outcome, bad.max_error, good.outcome) == (Outcome.FAILED, None, Outcome.PASSED)
+    assert "Protobuf" in bad.reason
+
+
+def test_outputs_of_another_size_fail(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(with_weight(contents, lambda weight: weight[:2]), tmp_path / "out")
+    check = verify_bundle(bundle).checks[1]
+    assert check.outcome is Outcome.FAILED
+    assert "(4, 2), those expected (4, 3)" in check.reason
+
+
+def test_a_runtime_nobody_brings_is_skipped(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(of_another_runtime(contents), tmp_path / "out")
+    (check,) = verify_bundle(bundle).checks
+    assert (check.outcome, check.max_error) == (Outcome.SKIPPED, None)
+    assert "no installed package brings the runtime 'abacus'" in check.reason
+
+
+def test_a_runtime_the_bundle_does_not_have_is_refused(bundle: Path) -> None:
+    with pytest.raises(OptionError, match="has nothing for ncnn; it has onnxruntime"):
+        verify_bundle(bundle, runtimes=["ncnn"])
+
+
+def test_logs_and_progress(bundle: Path, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    seen: list[str] = []
+    verify_bundle(bundle, runtimes=["onnxruntime"], log_dir=logs, progress=seen.append)
+    assert seen == ["onnxruntime float32", "onnxruntime int8"]
+    assert sorted(path.name for path in logs.iterdir()) == ["onnxruntime-float32.log", "onnxruntime-int8.log"]
+
+
+def test_a_damaged_file_stops_before_anything_runs(bundle: Path) -> None:
+    (bundle / "plans/int8.json").write_text("{}")
+    with pytest.raises(VerificationFailed, match=r"plans/int8\.json"):
+        verify_bundle(bundle)
+
+
+def test_the_command_shows_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verify(bundle)
+    shown = capsys.readouterr().out
+    assert "10 files intact" in shown
+    assert shown.count("passed") == 2
+
+
+def test_the_command_gives_json(contents: Contents, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write_bundle(with_weight(contents, lambda weight: weight * math.nan), tmp_path / "out")
+    with pytest.raises(VerificationFailed, match=r"1 of 2 artifacts .* failed: onnxruntime int8") as caught:
+        verify(bundle, runtimes="onnxruntime", as_json=True)
+    assert caught.value.exit_code == 4
+    good, bad = json.loads(capsys.readouterr().out)["checks"]
+    assert (good["outcome"], bad["outcome"], bad["max_error"]) == ("passed", "failed", None)
+
+
+def test_the_command_does_not_call_nothing_a_success(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(of_another_runtime(contents), tmp_path / "out")
+    with pytest.raises(RuntimeMissing, match=r"nothing in .* could be run here"):
+        verify(bundle)

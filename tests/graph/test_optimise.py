@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from pocketfit.graph import DEFAULT_PASSES, InferBatch, optimise
+from pocketfit.graph.base import relative_error
+
+RESHAPES = {
+    "size and number": (lambda x: x.view(x.shape[0], 144), [-1, 144]),
+    "size and -1": (lambda x: x.view(x.shape[0], -1), [-1, 144]),
+    "groups": (lambda x: x.reshape(x.shape[0], 2, 2, 6, 6), [-1, 2, 2, 6, 6]),
+    "batch merged": (lambda x: x.reshape(x.shape[0] * 4, 36), [-1, 36]),
+}
+
+
+@pytest.mark.parametrize("case", RESHAPES)
+def test_the_batch_is_written_as_minus_one(export, image, case):
+    function, sizes = RESHAPES[case]
+    graph = export(function, image)
+    assert InferBatch()(graph, image) == 1
+    (node,) = (node for node in graph.graph.nodes if "view" in str(node.target) or "reshape" in str(node.target))
+    assert node.args[1] == sizes
+
+
+def test_two_sizes_that_depend_on_the_batch_stay(export):
+    square = torch.randn(3, 4)
+    graph = export(lambda x: torch.outer(x[:, 0], x[:, 0]).reshape(1, x.shape[0], x.shape[0]), square)
+    assert InferBatch()(graph, square) == 0
+
+
+class Everything(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.act = nn.Conv2d(4, 8, 3), nn.BatchNorm2d(8), nn.ReLU6(inplace=True)
+        self.drop, self.linear = nn.Dropout(0.1), nn.Linear(8 * 16, 3)
+
+    def forward(self, x):
+        x = self.act(self.norm(self.conv(x)))
+        return self.linear(self.drop(x.view(x.size(0), -1)))
+
+
+def test_all_passes_together(export, operations, image):
+    module = Everything().eval()
+    graph = optimise(export(module, image), image)
+    assert operations(graph) == ["conv2d.default", "hardtanh.default", "view.default", "linear.default"]
+    # Batch-norm inside the weight rounds differently, by some units of 6e-8 over sums of 36 terms.
+    assert relative_error(module(image), graph(image)) < 1e-5
+
+
+def test_a_second_time_changes_nothing(export, image):
+    graph = optimise(export(Everything(), image), image)
+    assert [graph_pass(graph, image) for graph_pass in DEFAULT_PASSES] == [0] * len(DEFAULT_PASSES)
+
+
+def test_every_pass_has_a_name_of_its_own():
+    names = [graph_pass.name for graph_pass in DEFAULT_PASSES]
+    assert len(set(names)) == len(names)
+    assert all(graph_pass.apply.__doc__ and type(graph_pass).__doc__ for graph_pass in DEFAULT_PASSES)

@@ -1,0 +1,93 @@
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from pocketfit.report.terminal import print_fit
+from pocketfit.types import FitResult
+
+
+def printed(result: FitResult, width: int = 200, **options: object) -> str:
+    stream = io.StringIO()
+    print_fit(result, Console(file=stream, width=width, **options))  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def row(text: str, *words: str) -> str:
+    return next(line for line in text.splitlines() if all(word in line.split() for word in words))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_no_line_is_wider_than_the_console_and_no_cell_is_cut(result: FitResult, width: int) -> None:
+    text = printed(result, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for candidate in result.candidates:
+        assert row(text, candidate.runtime, candidate.precision)
+
+
+def test_a_wide_console_shows_every_figure(result: FitResult) -> None:
+    text = printed(result)
+    assert row(text, "litert", "int8").split() == [
+        *("litert", "int8", "4.02", "MB", "0.28x", "90.0%", "0.2", "-0.3", "to", "+0.8", "98.2%", "31.4", "0.9996"),
+        *("3.45", "3.90", "0.44x", "2.00", "2.45", "9.65", "MB", "52/53", "chosen"),
+    ]
+    assert "Left out" not in text
+
+
+def test_a_narrow_console_leaves_out_the_least_important_and_says_so(result: FitResult) -> None:
+    text = printed(result, 100)
+    left_out = " ".join(text[text.index("Left out of 100 columns:") :].split("\n\n")[0].split())
+    assert "parity cosine" in left_out
+    assert "drop points" not in left_out
+    assert row(text, "litert", "int8", "3.45", "chosen")
+
+
+def test_every_verdict_is_a_word_and_every_reason_is_given(result: FitResult) -> None:
+    text = " ".join(printed(result).split())
+    assert "litert float16 failed: at convert: litert: no float16 for aten.foo <layer [3]> Leave float16 out." in text
+    assert "onnxruntime float32 over budget: 14.2 MB, 6.16 MB over the 8.00 MB allowed" in text
+    assert "ncnn: int8 is the smallest that fits" in text
+    assert "it is slower than float32 on this host (13.7 ms against 12.1 ms)" in text
+
+
+def test_where_it_was_measured_stages_and_notes(result: FitResult) -> None:
+    text = printed(result)
+    assert "this host, AMD EPYC, 2 cores, Linux" in text
+    assert row(text, "calibrate").split() == ["calibrate", "31.8", "reused"]
+    assert "litert int8: SiLU runs as two ops." in text
+    assert "float top-1 90.2% on 1,300 held-out samples" in text
+
+
+def test_without_labels_there_are_no_accuracy_columns(
+    result: FitResult, unlabelled: Callable[[FitResult], FitResult]
+) -> None:
+    text = printed(unlabelled(result))
+    assert "top-1" not in text
+    assert "drop" not in text
+    assert row(text, "ncnn", "int8", "chosen")
+
+
+def test_a_pipe_and_no_color_get_plain_text(result: FitResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in printed(result)
+    monkeypatch.setenv("NO_COLOR", "1")
+    without_color = printed(result, force_terminal=True)
+    monkeypatch.delenv("NO_COLOR")
+    colored = printed(result, force_terminal=True, color_system="truecolor")
+    assert "\x1b[31m" not in without_color
+    assert "\x1b[31m" in colored
+
+
+def test_markup_in_reasons_is_text(result: FitResult) -> None:
+    noted = replace(result, notes=("a [bold]note[/] on [/closing]",), model="net[red]")
+    text = printed(noted)
+    assert "a [bold]note[/] on [/closing]" in text
+    assert "net[red]:" in text
+
+
+def test_a_run_in_which_everything_failed_is_still_a_table(result: FitResult) -> None:
+    failed = tuple(candidate for candidate in result.candidates if candidate.failure)
+    text = printed(replace(result, candidates=failed, choices=()))
+    assert row(text, "litert", "float16", "failed")

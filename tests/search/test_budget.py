@@ -1,0 +1,104 @@
+from collections.abc import Callable
+
+import pytest
+
+from pocketfit.errors import OptionError
+from pocketfit.search.budget import (
+    DEFAULT_MAX_DROP_POINTS,
+    fits,
+    guarded,
+    misses,
+    parse_max_drop,
+    parse_max_size,
+)
+from pocketfit.types import Budget, Candidate, Precision
+
+Build = Callable[..., Candidate]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1%", 1.0),
+        ("0.5", 0.5),
+        ("0.5pt", 0.5),
+        (" 2 points ", 2.0),
+        (".5%", 0.5),
+        ("0", 0.0),
+        ("1 PT", 1.0),
+        ("100", 100.0),
+    ],
+)
+def test_drop_is_read_as_percentage_points(text: str, expected: float) -> None:
+    assert parse_max_drop(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "-1%", "1%%", "nan", "inf", "101", "1e3", "half", "1MB", "1,5"])
+def test_other_drops_are_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(OptionError, match=r"--max-drop .* Allowed .* 1%") as caught:
+        parse_max_drop(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4MB", 4_000_000),
+        ("350kB", 350_000),
+        ("1.5MiB", 1_572_864),
+        ("123456", 123_456),
+        ("1 gb", 1_000_000_000),
+        ("2KiB", 2048),
+        ("1B", 1),
+    ],
+)
+def test_size_is_read_as_bytes(text: str, expected: int) -> None:
+    assert parse_max_size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.5", "-4MB", "4 apples", "4Mb/s", "nan", "MB", "1e6", "4M"])
+def test_other_sizes_are_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(OptionError, match=r"--max-size .* Allowed .* 4MB"):
+        parse_max_size(text)
+
+
+def test_misses_say_how_far_off_each_limit_is(candidate: Build) -> None:
+    row = candidate(Precision.INT8, drop=2.3, size_bytes=4_300_000)
+    assert misses(row, Budget(max_drop_points=1.0, max_size_bytes=4_000_000)) == (
+        "drop 2.3 points, 1.3 over the 1.0 allowed",
+        "4.30 MB, 300 kB over the 4.00 MB allowed",
+    )
+
+
+def test_an_excess_is_never_shown_as_zero(candidate: Build) -> None:
+    row = candidate(Precision.INT8, drop=1.004, size_bytes=4_000_012)
+    assert misses(row, Budget(max_drop_points=1.0, max_size_bytes=4_000_000)) == (
+        "drop 1.0 points, 0.004 over the 1.0 allowed",
+        "4.00 MB, 12 B over the 4.00 MB allowed",
+    )
+
+
+def test_a_limit_itself_is_allowed_in_spite_of_rounding(candidate: Build) -> None:
+    row = candidate(Precision.INT8, drop=90.2 - 89.2, size_bytes=4_000_000)
+    assert fits(row, Budget(max_drop_points=1.0, max_size_bytes=4_000_000))
+
+
+def test_a_drop_that_cannot_be_known_does_not_fit_a_drop_that_was_asked_for(candidate: Build) -> None:
+    row = candidate(Precision.INT8, drop=None)
+    assert misses(row, Budget(max_drop_points=1.0)) == ("drop unknown, because the held-out data has no labels",)
+    assert fits(row, Budget(max_size_bytes=5_000_000))
+
+
+def test_without_evidence_nothing_fits_and_nothing_is_missed(failed: Build) -> None:
+    row = failed(Precision.INT8, "no kernel")
+    assert misses(row, Budget(max_size_bytes=1)) == ()
+    assert not fits(row, Budget())
+
+
+def test_the_default_drop_guards_only_a_known_accuracy_and_never_overrides(candidate: Build) -> None:
+    labelled, unlabelled = candidate(Precision.INT8), candidate(Precision.INT8, drop=None)
+    assert labelled.evidence is not None
+    assert unlabelled.evidence is not None
+    assert guarded(Budget(), labelled.evidence).max_drop_points == DEFAULT_MAX_DROP_POINTS
+    assert guarded(Budget(max_drop_points=5.0), labelled.evidence).max_drop_points == 5.0
+    assert guarded(Budget(), unlabelled.evidence).max_drop_points is None

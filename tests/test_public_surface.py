@@ -5,18 +5,8 @@ import pytest
 
 import pocketfit
 
-HEAVY = (
-    "torch",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "litert_torch",
-    "ai_edge_litert",
-    "ncnn",
-    "plotly",
-    "sklearn",
-    "pydantic",
-)
+# Not pydantic: typer reads option values with it.
+HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "litert_torch", "ai_edge_litert", "ncnn", "plotly", "sklearn")
 
 
 def test_the_surface_is_exactly_what_is_promised() -> None:

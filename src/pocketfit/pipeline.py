@@ -273,7 +273,7 @@ class _Run:
 
     def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> _Planned:
         if precision is not Precision.INT8:
-            key = key_of({"fingerprint": model.fingerprint, "precision": precision})
+            key = key_of({"fingerprint": model.fingerprint, "precision": precision, "pocketfit": self.versions["pocketfit"]})
             folder = self.store.get("plan", key, lambda out: _write_plan(float_plan(model, precision), out))
             return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
         made_from = {

@@ -31,9 +31,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         WeightsError: the file is missing, corrupt, wants to run code, does not fit, or holds NaN or infinity.
     """
-    state = _without_prefix(_read(path))
+    wanted = module.state_dict()
+    state = _without_prefix(_read(path), wanted)
     check_finite(state, str(path))
-    _check_fit(module.state_dict(), state, path)
+    _check_fit(wanted, state, path)
     module.load_state_dict(state, strict=False)
 
 
@@ -112,9 +113,9 @@ def _state_dict(content: object, path: Path) -> dict[str, torch.Tensor]:
     )
 
 
-def _without_prefix(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _without_prefix(state: dict[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in state):
+        if all(name.startswith(prefix) and name not in wanted for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 

@@ -72,8 +72,10 @@ def _graph(program: ExportedProgram) -> GraphModule:
 
 def _return_one_tensor(graph: GraphModule) -> None:
     """Make the graph return its tensor itself, where the module returned it inside a tuple, list or dict."""
-    codegen = graph.graph._codegen
+    output, codegen = graph.graph.output_node(), graph.graph._codegen
     assert isinstance(codegen, torch.fx.graph._PyTreeCodeGen)
+    (tensor,) = output.all_input_nodes
+    output.args = ((tensor,),)
     codegen.pytree_info = codegen.pytree_info._replace(out_spec=pytree.tree_structure(0))
     graph.recompile()
 

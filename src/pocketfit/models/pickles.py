@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import pickletools
 import re
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["wanted_global"]
@@ -31,15 +34,29 @@ def wanted_global(error: Exception, path: Path | None = None) -> str | None:
 def _first_global(path: Path) -> str | None:
     strings: list[str] = []
     try:
-        with path.open("rb") as file:
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL":
-                    return str(argument).replace(" ", ".")
-                if opcode.name == "STACK_GLOBAL":
-                    return ".".join(strings[-2:])
-                if isinstance(argument, str):
-                    strings.append(argument)
+        for opcode, argument in _opcodes(_pickled(path)):
+            if opcode == "GLOBAL":
+                return str(argument).replace(" ", ".")
+            if opcode == "STACK_GLOBAL":
+                return ".".join(strings[-2:])
+            if isinstance(argument, str):
+                strings.append(argument)
     # It ends in the middle, or never was a pickle.
-    except (ValueError, OSError):
-        return None
+    except (ValueError, OSError, zipfile.BadZipFile):
+        pass
     return None
+
+
+def _pickled(path: Path) -> bytes:
+    """The pickle of a checkpoint: inside a zip file since torch 1.6, the file itself before."""
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        return next((archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")), b"")
+
+
+def _opcodes(content: bytes) -> Iterator[tuple[str, object]]:
+    """The instructions of one pickle after the other; none is carried out."""
+    stream = io.BytesIO(content)
+    while stream.tell() < len(content):
+        yield from ((opcode.name, argument) for opcode, argument, _ in pickletools.genops(stream))

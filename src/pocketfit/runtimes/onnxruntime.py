@@ -53,7 +53,7 @@ class OnnxRuntime:
         if variant.plan.precision is Precision.FLOAT16:
             _store_weights_in_half(program, variant)
         path = out / "model.onnx"
-        program.producer_name, program.producer_version = "pocketfit", ""
+        _strip(program)
         path.write_bytes(program.SerializeToString(deterministic=True))
         return Artifact(
             runtime=self.info.name,
@@ -97,6 +97,16 @@ def _explain(error: Exception) -> ConversionError:
         f"torch.onnx could not export the model: {message[:400]}",
         "Replace the op named above, or leave this runtime out with --targets.",
     )
+
+
+def _strip(program: onnx.ModelProto) -> None:
+    """Drop what the exporter writes for debugging: stack traces and paths of the machine that exported."""
+    program.producer_name, program.producer_version = "pocketfit", ""
+    graph = program.graph
+    del graph.value_info[:]
+    for item in (program, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
 
 
 def _store_weights_in_half(program: onnx.ModelProto, variant: Variant) -> None:

@@ -28,9 +28,10 @@ DISK_NEEDED_BYTES = 2 * 10**9
 
 def all_checks() -> tuple[Check, ...]:
     """Look at this machine."""
-    import psutil
+    import psutil  # it ships no types
 
     from pocketfit.devices.host import describe_host
+    from pocketfit.store import default_cache
 
     return (
         check_python(sys.version_info[:2]),
@@ -39,7 +40,7 @@ def all_checks() -> tuple[Check, ...]:
         check_isa(_cpuinfo()),
         check_cores(psutil.cpu_count(logical=False) or os.cpu_count() or 1),
         check_memory(psutil.virtual_memory().available),
-        check_disk(_cache_folder()),
+        check_disk(default_cache()),
     )
 
 
@@ -94,7 +95,7 @@ def check_disk(folder: Path) -> Check:
     Args:
         folder: the cache; need not exist yet.
     """
-    import psutil
+    import psutil  # it ships no types
 
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free_bytes = psutil.disk_usage(str(existing)).free
@@ -107,12 +108,6 @@ def check_disk(folder: Path) -> Check:
         why = f"A run may store {DISK_NEEDED_BYTES / 1e9:.0f} GB there."
         return Check("cache", found, "warning", why, "Free some space.")
     return Check("cache", found)
-
-
-def _cache_folder() -> Path:
-    import platformdirs
-
-    return platformdirs.user_cache_path("pocketfit")
 
 
 def _cpuinfo() -> str:

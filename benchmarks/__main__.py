@@ -1,0 +1,27 @@
+"""`python -m benchmarks NAME`: measure, print a table, and write `benchmarks/results/NAME.json`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from benchmarks.results import publish
+
+# Each is a module with `run() -> list of rows`, whose docstring says what it measures.
+NAMES = ("int8_runtimes", "against_native_quantizers", "fit_time")
+
+
+def main() -> None:
+    """Run the named benchmarks, all of them without a name."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    names = parser.parse_args().names or NAMES
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    for name in names:
+        publish(name, importlib.import_module(f"benchmarks.{name}").run())
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from pocketfit.models import canonicalise
+from pocketfit.types import LoadedModel
+
 
 class Block(nn.Module):
     """Convolution, batch-norm, in-place activation, residual sum."""
@@ -42,6 +45,12 @@ def tiny(seed: int = 0) -> Tiny:
         # As after training: statistics that are not 0 and 1.
         module.train()(torch.randn(16, 3, 8, 8))
     return module.eval()
+
+
+@pytest.fixture(scope="session")
+def model() -> LoadedModel:
+    """The tiny classifier in canonical form; not to be changed."""
+    return canonicalise(tiny(), (3, 8, 8), name="tiny", source="here")
 
 
 @pytest.fixture(name="tiny")

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from pocketfit.report.terminal import print_fit
-from pocketfit.types import FitResult
+from pocketfit.types import FitResult, StageTime
 
 
 def printed(result: FitResult, width: int = 200, **options: object) -> str:
@@ -59,6 +59,18 @@ def test_where_it_was_measured_stages_and_notes(result: FitResult) -> None:
     assert row(text, "calibrate").split() == ["calibrate", "31.8", "reused"]
     assert "litert int8: SiLU runs as two ops." in text
     assert "float top-1 90.2% on 1,300 held-out samples" in text
+
+
+def test_stages_of_a_kind_are_one_line(result: FitResult) -> None:
+    stages = (
+        StageTime("load", 1.0, True),
+        StageTime("convert ncnn int8", 2.0, True),
+        StageTime("convert ncnn float32", 3.0, False),
+    )
+    text = printed(replace(result, stages=stages))
+    assert row(text, "load").split() == ["load", "1.0", "reused"]
+    assert row(text, "convert", "x2").split() == ["convert", "x2", "5.0", "1", "reused"]
+    assert row(text, "sum,").split()[-1] == "6.0"
 
 
 def test_without_labels_there_are_no_accuracy_columns(

@@ -31,20 +31,29 @@ def wanted_global(error: Exception, path: Path | None = None) -> str | None:
     return None if path is None else _first_global(path)
 
 
+# What every checkpoint imports, and torch allows: its tensors and the dict that holds them.
+_HARMLESS = re.compile(r"collections\.OrderedDict|torch\._utils\.\w+|torch\.\w+")
+
+
 def _first_global(path: Path) -> str | None:
-    strings: list[str] = []
     try:
-        for opcode, argument in _opcodes(_pickled(path)):
-            if opcode == "GLOBAL":
-                return str(argument).replace(" ", ".")
-            if opcode == "STACK_GLOBAL":
-                return ".".join(strings[-2:])
-            if isinstance(argument, str):
-                strings.append(argument)
+        return next((name for name in _globals(_pickled(path)) if not _HARMLESS.fullmatch(name)), None)
     # It ends in the middle, or never was a pickle.
     except (ValueError, OSError, zipfile.BadZipFile):
-        pass
-    return None
+        return None
+
+
+def _globals(content: bytes) -> Iterator[str]:
+    """What the instructions of one pickle after the other would import; none is carried out."""
+    stream, strings = io.BytesIO(content), [""]
+    while stream.tell() < len(content):
+        for opcode, argument, _ in pickletools.genops(stream):
+            if opcode.name == "GLOBAL":
+                yield str(argument).replace(" ", ".")
+            elif opcode.name == "STACK_GLOBAL":
+                yield ".".join(strings[-2:])
+            elif isinstance(argument, str):
+                strings.append(argument)
 
 
 def _pickled(path: Path) -> bytes:
@@ -53,10 +62,3 @@ def _pickled(path: Path) -> bytes:
         return path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         return next((archive.read(name) for name in archive.namelist() if name.endswith("data.pkl")), b"")
-
-
-def _opcodes(content: bytes) -> Iterator[tuple[str, object]]:
-    """The instructions of one pickle after the other; none is carried out."""
-    stream = io.BytesIO(content)
-    while stream.tell() < len(content):
-        yield from ((opcode.name, argument) for opcode, argument, _ in pickletools.genops(stream))

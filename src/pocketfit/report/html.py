@@ -17,7 +17,6 @@ from pocketfit.report.plots.tradeoff import tradeoff
 from pocketfit.report.rows import Row, comparison
 from pocketfit.report.titles import title_of
 from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines
-from pocketfit.search.units import significant
 from pocketfit.types import FitResult
 
 __all__ = ["render_html", "write_html"]
@@ -54,7 +53,7 @@ def render_html(result: FitResult) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"title_of": title_of, "significant": significant, "exact_or_db": exact_or_db}
+    environment.filters |= {"title_of": title_of, "exact_or_db": exact_or_db}
     return environment.get_template("report.html.j2").render(_page(result), plotly=get_plotlyjs())
 
 

@@ -12,7 +12,6 @@ from rich.text import Text
 from pocketfit.report.columns import Column, columns
 from pocketfit.report.rows import Row, Verdict, comparison
 from pocketfit.report.wording import measured_where, notes
-from pocketfit.search.units import significant
 from pocketfit.types import FitResult, StageTime
 
 __all__ = ["print_fit"]
@@ -107,11 +106,19 @@ def _name(row: Row) -> str:
 
 
 def _stages(stages: Sequence[StageTime]) -> Table:
+    """One line per kind of stage: its name up to the first space, such as "convert"."""
     table = Table(box=None, padding=(0, _GAP, 0, 0))
     table.add_column("Stage")
     table.add_column("seconds", justify="right")
     table.add_column("")
-    for stage in stages:
-        table.add_row(Text(stage.stage), significant(stage.seconds), "reused" if stage.reused else "")
-    table.add_row("all", significant(sum(stage.seconds for stage in stages)), "", style="bold")
+    for kind in dict.fromkeys(stage.stage.partition(" ")[0] for stage in stages):
+        table.add_row(*_stage(kind, [stage for stage in stages if stage.stage.partition(" ")[0] == kind]))
+    table.add_row("sum, some overlap", f"{sum(stage.seconds for stage in stages):.1f}", "", style="bold")
     return table
+
+
+def _stage(kind: str, stages: Sequence[StageTime]) -> tuple[Text, str, str]:
+    count, reused = len(stages), sum(stage.reused for stage in stages)
+    name = kind if count == 1 else f"{kind} x{count}"
+    part = "" if reused in (0, count) else f"{reused} "
+    return Text(name), f"{sum(stage.seconds for stage in stages):.1f}", f"{part}reused" if reused else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["milliseconds", "points", "significant", "size"]
 
 _SIZES = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB"))
@@ -30,5 +32,5 @@ def points(value: float) -> str:
 
 def significant(value: float) -> str:
     """A positive number with three significant digits, or all of its whole ones."""
-    decimals = 2 if value < 10 else 1 if value < 100 else 0
-    return f"{value:.{decimals}f}"
+    magnitude = math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{min(max(0, 2 - magnitude), _MAX_DECIMALS)}f}"

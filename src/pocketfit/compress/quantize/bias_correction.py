@@ -24,6 +24,7 @@ from torch.fx import GraphModule, Node
 from pocketfit.compress.quantize.fake import fake_quantize_activation, fake_quantize_weight
 from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.compress.quantize.statistics import channel_sum
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.types import LayerQuality, LoadedModel, QuantizationPlan, Scheme
 
@@ -31,6 +32,8 @@ __all__ = ["Sweep", "correct_biases", "sweep", "with_biases"]
 
 # Two copies of the live activations of all samples are held at once; beyond this, fewer samples are taken.
 MEMORY_BYTES = 3 * 2**30
+# Values of a layer's output on which the candidates for a correction are compared.
+JUDGED_VALUES = 2**23
 
 
 @dataclass(frozen=True)
@@ -235,23 +238,22 @@ def _best_shift(
     The plain correction is right before the activation; where a ReLU hides most of a channel it can be wrong after it
     (MobileNetV2's last layers lose 2 dB), so it competes with the shift of the means after it, and with none.
     """
-    active = [activation(value) for value in expected]
-    before = _channel_mean([one - other for one, other in zip(expected, got, strict=True)], axis)
-    after = _channel_mean([one - activation(other) for one, other in zip(active, got, strict=True)], axis)
+    before = _channel_mean(lambda one, other: one - other, expected, got, axis)
+    # Which of the three wins is plain from a part of the samples, and judging them costs most of the time.
+    chunks = max(1, JUDGED_VALUES // expected[0].numel())
+    active, judged = [activation(value) for value in expected[:chunks]], got[:chunks]
+    after = _channel_mean(lambda one, other: one - activation(other), active, judged, axis)
     shifts = torch.stack([torch.zeros_like(before), before, after])
-    errors = torch.stack(
-        [
-            _channel_mean(
-                [
-                    (one - activation(other + _along(axis, other, shift))).square()
-                    for one, other in zip(active, got, strict=True)
-                ],
-                axis,
-            )
-            for shift in shifts
-        ]
-    )
-    return shifts.gather(0, errors.argmin(0, keepdim=True))[0]
+    errors = [
+        _channel_mean(
+            lambda one, other, shift=shift: (one - activation(other + _along(axis, other, shift))).square_(),
+            active,
+            judged,
+            axis,
+        )
+        for shift in shifts
+    ]
+    return shifts.gather(0, torch.stack(errors).argmin(0, keepdim=True))[0]
 
 
 def _along(axis: int, values: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
@@ -260,10 +262,13 @@ def _along(axis: int, values: torch.Tensor, shift: torch.Tensor) -> torch.Tensor
     return shift.reshape(shape)
 
 
-def _channel_mean(values: Values, axis: int) -> torch.Tensor:
-    rows = [value.movedim(axis, 0).flatten(1) for value in values]
-    total = torch.stack([row.double().sum(1) for row in rows]).sum(0)
-    return (total / sum(row.shape[1] for row in rows)).float()
+def _channel_mean(
+    difference: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], expected: Values, got: Values, axis: int
+) -> torch.Tensor:
+    """Mean of `difference` per channel over all chunks, float32."""
+    parts = [channel_sum(difference(one, other), axis) for one, other in zip(expected, got, strict=True)]
+    count = sum(value.numel() for value in expected) // len(parts[0])
+    return torch.from_numpy(np.sum(parts, axis=0) / count).float()
 
 
 def _within_memory(graph: GraphModule, batches: Iterable[np.ndarray]) -> Values:

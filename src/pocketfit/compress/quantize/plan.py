@@ -10,8 +10,8 @@ from torch.fx import GraphModule, Node
 from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_layer, place
 from pocketfit.compress.quantize.ranges import mse_affine, mse_symmetric, weight_scales
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
-from pocketfit.models.canonical import source_of
 from pocketfit.graph.attributes import get_tensor
+from pocketfit.models.canonical import source_of
 from pocketfit.types import ActivationPlan, LayerPlan, LoadedModel, Precision, QuantizationPlan
 
 __all__ = ["float_plan", "int8_plan", "plan_from_json", "plan_to_json"]

@@ -15,9 +15,12 @@ import torch
 
 from pocketfit.errors import DataError
 
-__all__ = ["BINS", "TensorStatistics", "merge", "observe"]
+__all__ = ["BINS", "TensorStatistics", "channel_sum", "merge", "observe"]
 
 BINS = 2048
+
+# Tensors without larger values count as zero; their bins are as narrow as those of any tensor that matters.
+_SMALLEST = 2.0**-100
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ def observe(name: str, values: torch.Tensor) -> TensorStatistics:
             "input scaling and the calibration samples."
         )
     width, first, bins = _grid(low, high)
-    # The fractional bin index is computed in double: float32 puts values of large index into a neighbouring bin.
-    index = torch.floor(values.flatten().double() / width).long() - first
-    histogram = torch.bincount(index.clamp_(0, bins - 1), minlength=bins).numpy()
-    channels = values.movedim(1 if values.ndim in (2, 4) else -1, 0).flatten(1) if values.ndim > 1 else values[None]
+    # Exact in float32: multiplying by a power of two does not round, and `_grid` keeps the indices small.
+    index = (values.flatten() * (1 / width)).floor_().to(torch.int32).sub_(first).clamp_(0, bins - 1)
+    histogram = torch.bincount(index, minlength=bins).numpy()
+    values = values.reshape(1, -1) if values.ndim < 2 else values
+    sums = channel_sum(values, 1 if values.ndim in (2, 4) else -1)
     return TensorStatistics(
         minimum=low,
         maximum=high,
@@ -85,16 +89,27 @@ def observe(name: str, values: torch.Tensor) -> TensorStatistics:
         width=width,
         first=first,
         histogram=histogram,
-        channel_sum=channels.double().sum(1).numpy(),
-        channel_count=channels.shape[1],
+        channel_sum=sums,
+        channel_count=values.numel() // len(sums),
     )
+
+
+def channel_sum(values: torch.Tensor, axis: int) -> np.ndarray:
+    """Sum over everything but `axis`, float64: rows in float32, which is fast, and the sum of the rows in double."""
+    rows = values.flatten(2).sum(2) if values.ndim == 4 and axis == 1 else values.movedim(axis, -1).flatten(0, -2)
+    total: np.ndarray = rows.double().reshape(-1, values.shape[axis]).sum(0).numpy()
+    return total
 
 
 def _grid(low: float, high: float) -> tuple[float, int, int]:
     """Finest power-of-two bin width that covers [low, high] in `BINS` bins, with the first index and their number."""
-    span = max(high - low, 1e-30 * max(abs(low), abs(high), 1.0))
+    largest = max(abs(low), abs(high))
+    if largest < _SMALLEST:
+        return _SMALLEST, -1, 2
+    # Indices stay below 2^22, which float32 and int32 hold exactly, even where all values are alike.
+    span = max((high - low) / BINS, largest * 2.0**-22)
     # Anchored bins can cut off part of a bin at either end, hence the loop: it runs once or twice.
-    width = 2.0 ** math.floor(math.log2(span / BINS))
+    width = 2.0 ** math.floor(math.log2(span))
     while math.floor(high / width) - math.floor(low / width) + 1 > BINS:
         width *= 2
     first = math.floor(low / width)
@@ -114,9 +129,11 @@ def merge(parts: Iterable[TensorStatistics]) -> TensorStatistics:
     bins = math.floor(high / width) - first + 1
     histogram = np.zeros(bins, np.int64)
     for part in parts:
-        ratio = round(width / part.width)
+        # Indices are below 2^23: beyond that any ratio gives the same bin, and larger ones overflow.
+        ratio = int(min(width / part.width, 2.0**40))
         index = (part.first + np.arange(len(part.histogram))) // ratio - first
-        np.add.at(histogram, np.clip(index, 0, bins - 1), part.histogram)
+        # Counts stay far below 2^53, where adding them as doubles is exact.
+        histogram += np.bincount(np.clip(index, 0, bins - 1), part.histogram, bins).astype(np.int64)
     same_channels = len({part.channel_sum.shape for part in parts}) == 1
     return TensorStatistics(
         minimum=low,

@@ -33,7 +33,7 @@ def sensitivity(scheme: Scheme, layers: Sequence[LayerQuality]) -> Plot:
     return Plot(
         f"sensitivity-{scheme}",
         f"{scheme.capitalize()} activations",
-        f"The {len(worst)} worst of {len(layers)} layers, worst first: signal to quantization noise (SQNR) in decibel, "
+        f"{_how_many(len(worst), len(layers))}, worst first: signal to quantization noise (SQNR) in decibel, "
         "everything before a layer quantized as well. Fewer decibel are worse; 20 dB are a noise of a tenth.",
         figure(
             [bars],
@@ -47,6 +47,10 @@ def sensitivity(scheme: Scheme, layers: Sequence[LayerQuality]) -> Plot:
 def worst_first(layers: Sequence[LayerQuality]) -> list[LayerQuality]:
     """By SQNR; equal ones in the order of the graph."""
     return sorted(layers, key=lambda layer: layer.sqnr_db)
+
+
+def _how_many(shown: int, layers: int) -> str:
+    return f"All {layers} layers" if shown == layers else f"The {shown} worst of {layers} layers"
 
 
 def _path(layer: LayerQuality) -> str:

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import torch
 from pydantic import TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
@@ -34,10 +33,12 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import describe_host, measure_on_host
-from pocketfit.errors import ConversionError, InputError, PocketfitError, RuntimeMissing
+from pocketfit.errors import ConversionError, InputError, PocketfitError
 from pocketfit.inspection.cost import inspect_model
-from pocketfit.models.load import load_model
-from pocketfit.models.store import save
+from pocketfit.models.canonical import canonicalise
+from pocketfit.models.identity import identity
+from pocketfit.models.load import find_source
+from pocketfit.models.store import restore, save
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.search.choose import Preference, choose
@@ -249,12 +250,26 @@ class _Run:
     # load and data -----------------------------------------------------------------------------------------------
 
     def load(self) -> tuple[LoadedModel, Path]:
+        """The model as it is stored: exported once, found again as long as module and weights are the same."""
         with self.timed("load"):
-            model = load_model(
-                self.request.model, weights=self.request.weights, input_shape=self.request.input_shape
-            )
-        key = key_of({"fingerprint": model.fingerprint, "torch": self.versions["torch"]})
-        return model, self.store.get("model", key, lambda folder: save(model, folder))
+            request = self.request
+            source = find_source(request.model, weights=request.weights, input_shape=request.input_shape)
+            assert source.input_shape is not None  # find_source sees to it
+            name, shape = source.name, source.input_shape
+            known = identity(source.module, shape)
+            versions = _only(self.versions, "pocketfit", "torch")
+            if known is None:
+                model = canonicalise(source.module, shape, name=name)
+                folder = self.store.get(
+                    "model", key_of({"fingerprint": model.fingerprint} | versions), lambda out: save(model, out)
+                )
+            else:
+                key = key_of({"identity": known} | versions)
+                folder = self.store.get(
+                    "model", key, lambda out: save(canonicalise(source.module, shape, name=name), out)
+                )
+            stored = restore(folder)
+            return replace(stored, name=name, source=request.model, preprocess=source.preprocess), folder
 
     def data(self, model: LoadedModel) -> Dataset:
         with self.timed("data") as stage:
@@ -273,7 +288,9 @@ class _Run:
 
     def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> _Planned:
         if precision is not Precision.INT8:
-            key = key_of({"fingerprint": model.fingerprint, "precision": precision, "pocketfit": self.versions["pocketfit"]})
+            key = key_of(
+                {"fingerprint": model.fingerprint, "precision": precision, "pocketfit": self.versions["pocketfit"]}
+            )
             folder = self.store.get("plan", key, lambda out: _write_plan(float_plan(model, precision), out))
             return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
         made_from = {
@@ -349,7 +366,9 @@ class _Run:
         expected: dict[tuple[Precision, Scheme], np.ndarray],
     ) -> tuple[Candidate, ...]:
         inputs = self.stage(
-            "inputs", key_of({"evaluation": data.evaluation.fingerprint}), lambda out, _: store_inputs(data.evaluation, out)
+            "inputs",
+            key_of({"evaluation": data.evaluation.fingerprint}),
+            lambda out, _: store_inputs(data.evaluation, out),
         )
         rows = [(runtime, precision) for runtime in self.runtimes for precision in self.precisions(runtime)]
 
@@ -359,9 +378,7 @@ class _Run:
         with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
             proved = list(pool.map(prove, rows))
         # Latency last and one at a time: nothing else may run on the machine meanwhile.
-        return tuple(
-            self.measure(one, data, expected) if isinstance(one, _Proved) else one for one in proved
-        )
+        return tuple(self.measure(one, data, expected) if isinstance(one, _Proved) else one for one in proved)
 
     def prove(
         self, runtime: Runtime, precision: Precision, model_folder: Path, planned: _Planned, inputs: Path, data: Dataset
@@ -587,5 +604,3 @@ def _versions() -> dict[str, str]:
 
 def _only(versions: dict[str, str], *names: str) -> dict[str, str]:
     return {name: versions[name] for name in names}
-
-

@@ -111,9 +111,9 @@ def _remove_abandoned(root: Path) -> None:
 
 
 def _alive(pid: int) -> bool:
-    import psutil
+    import psutil  # it ships no types
 
-    return psutil.pid_exists(pid)
+    return bool(psutil.pid_exists(pid))
 
 
 @contextlib.contextmanager

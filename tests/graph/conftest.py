@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -33,6 +33,15 @@ def export(module: nn.Module | Callable[[torch.Tensor], object], example: torch.
 
 def operations(module: GraphModule) -> list[str]:
     return [str(node.target).removeprefix("aten.") for node in module.graph.nodes if node.op == "call_function"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors this small take longer on two threads than on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(name="export")

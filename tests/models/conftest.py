@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -47,12 +47,21 @@ def tiny(seed: int = 0) -> Tiny:
     return module.eval()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors this small take longer on two threads than on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def model() -> LoadedModel:
     """The tiny classifier in canonical form; not to be changed."""
     return canonicalise(tiny(), (3, 8, 8), name="tiny", source="here")
 
 
-@pytest.fixture(name="tiny")
+@pytest.fixture(name="tiny", scope="session")
 def _tiny() -> Callable[..., nn.Module]:
     return tiny

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -44,8 +45,13 @@ def rewrite(path: Path, changes: dict) -> Path:
 
 
 @pytest.fixture
-def path(tiny, tmp_path):
-    return write(tmp_path / "tiny.pt2", tiny())
+def path(written, tmp_path):
+    return Path(shutil.copy(written, tmp_path))
+
+
+@pytest.fixture(scope="module")
+def written(tiny, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("written") / "tiny.pt2", tiny())
 
 
 def test_a_plain_file_is_the_model(path, tiny):
@@ -210,7 +216,7 @@ def test_garbage(tmp_path, content):
 def test_truncated(path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match=r"damaged|holds no graph"):
         read_program(path)
 
 

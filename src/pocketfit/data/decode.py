@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def _geometry_of(spec: PreprocessSpec) -> dict[str, object]:
 
 def _cached(target: Path) -> Decoded | None:
     try:
-        return Decoded(np.load(target, mmap_mode="r"), _digest_file(target).read_text(encoding="ascii"))
+        digest = _digest_file(target).read_text(encoding="ascii")
+        return Decoded(np.load(target, mmap_mode="r"), digest) if re.fullmatch("[0-9a-f]{64}", digest) else None
     # Missing, or damaged by whatever happened to the disk: decoding again is always right.
     except (OSError, ValueError, EOFError):
         return None
@@ -79,16 +81,17 @@ def _decoded(folder: Path, paths: Sequence[str], spec: PreprocessSpec, request: 
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            digest = _write(file, _images(folder, paths, spec), len(paths), request)
-        _digest_file(target).write_text(digest, encoding="ascii")
-        temporary.replace(target)
+        try:
+            with temporary.open("wb") as file:
+                digest = _write(file, _images(folder, paths, spec), len(paths), request)
+            _digest_file(target).write_text(digest, encoding="ascii")
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"The cache {request.cache} cannot be written: {error}. Free space there, or move it."
+            f"The cache {request.cache} cannot be written: {error}. Free space there, or choose another folder for it."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return Decoded(np.load(target, mmap_mode="r"), digest)
 
 

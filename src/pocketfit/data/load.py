@@ -46,7 +46,7 @@ def load_data(
     """
     request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress)
     path = Path(spec)
-    if path.is_dir():
+    if spec and path.is_dir():
         return from_image_folder(path, request, outputs)
     if spec == "digits":
         return from_digits(request)

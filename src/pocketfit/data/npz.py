@@ -29,8 +29,8 @@ def from_npz(path: Path, request: Request, outputs: int | None) -> Dataset:
         DataError: the file is missing or corrupt, holds pickled objects, or not what the model needs.
     """
     x, y = _read(path)
-    if y is not None and len(y) != len(x):
-        raise DataError(f"{path} holds {len(x)} samples in x but {len(y)} labels in y; give as many of both.")
+    if y is not None and y.shape[:1] != x.shape[:1]:
+        raise DataError(f"{path} holds {len(x)} samples in x but y has the shape {y.shape}; give one label a sample.")
     labels = None if y is None or not len(y) else check_labels(y, str(path), outputs)
     keys = [f"{position} ".encode() + np.ascontiguousarray(sample).tobytes() for position, sample in enumerate(x)]
     chosen = split(keys, request.calibration, request.evaluation, str(path))

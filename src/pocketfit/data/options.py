@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +77,14 @@ def preprocess_from_json(text: str) -> PreprocessSpec:
     from pydantic import ValidationError
 
     try:
-        spec = _adapter().validate_json(text, extra="forbid")
+        spec: PreprocessSpec = _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise OptionError(f"The preprocessing is not valid at {where}: {first['msg']}. {_FIELDS}") from error
+        where = "".join(f" at {part}" for part in first["loc"][:1])
+        raise OptionError(f"The preprocessing is not valid{where}: {first['msg']}. {_FIELDS}") from error
+    unknown = set(json.loads(text)) - {field.name for field in fields(spec)}
+    if unknown:
+        raise OptionError(f"The preprocessing has the unknown key {min(unknown)}. {_FIELDS}")
     return _checked(spec)
 
 

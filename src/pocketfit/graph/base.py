@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError
 
-__all__ = ["Pass", "relative_error"]
+__all__ = ["Pass", "outputs", "relative_error"]
 
 
 class Pass(ABC):
@@ -45,13 +45,20 @@ class Pass(ABC):
         Raises:
             ModelError: the pass broke its promise; the model is not to be used.
         """
-        inputs, before = _inputs(module), _outputs(module, example)
-        changes = self.apply(module)
-        if changes == 0:
-            return 0
-        self._check_structure(module, inputs)
-        self._check_outputs(before, _outputs(module, example))
+        changes, _ = self.checked(module, example, outputs(module, example))
         return changes
+
+    def checked(
+        self, module: GraphModule, example: torch.Tensor, before: list[torch.Tensor]
+    ) -> tuple[int, list[torch.Tensor]]:
+        """As calling the pass, for a row of passes: the outputs before it are given, those after it are returned."""
+        inputs, changes = _inputs(module), self.apply(module)
+        if changes == 0:
+            return 0, before
+        self._check_structure(module, inputs)
+        after = outputs(module, example)
+        self._check_outputs(before, after)
+        return changes, after
 
     def _check_structure(self, module: GraphModule, inputs: tuple[str, ...]) -> None:
         try:
@@ -95,7 +102,8 @@ def _inputs(module: GraphModule) -> tuple[str, ...]:
     return tuple(node.name for node in module.graph.nodes if node.op == "placeholder")
 
 
-def _outputs(module: GraphModule, example: torch.Tensor) -> list[torch.Tensor]:
+def outputs(module: GraphModule, example: torch.Tensor) -> list[torch.Tensor]:
+    """All tensors that the graph returns for an input."""
     # A copy goes in, because a graph that writes into its input must not change what the next run gets.
     with torch.no_grad():
         leaves = pytree.tree_leaves(module(example.clone()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.fx import GraphModule
 
-from pocketfit.graph.base import Pass
+from pocketfit.graph.base import Pass, outputs
 from pocketfit.graph.explicit_padding import ExplicitPadding
 from pocketfit.graph.fold_batch_norm import FoldBatchNorm
 from pocketfit.graph.fold_constants import FoldConstants
@@ -39,6 +39,7 @@ def optimise(graph_module: GraphModule, example: torch.Tensor) -> GraphModule:
     Raises:
         ModelError: a pass would have changed what the model computes.
     """
+    answers = outputs(graph_module, example)
     for graph_pass in DEFAULT_PASSES:
-        graph_pass(graph_module, example)
+        _, answers = graph_pass.checked(graph_module, example, answers)
     return graph_module

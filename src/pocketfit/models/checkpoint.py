@@ -14,7 +14,7 @@ from pocketfit.models.pickles import wanted_global
 
 __all__ = ["check_finite", "load_weights"]
 
-SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".th", ".bin", ".safetensors")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 # What DataParallel and torch.compile put before every name.
 PREFIXES = ("module.", "_orig_mod.")
@@ -25,8 +25,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
     Args:
         module: changed in place.
-        path: state dict as `.pth`, `.pt`, `.bin` (bare, or under "state_dict", "model_state_dict" or "model") or
-            `.safetensors`.
+        path: state dict as `.pth`, `.pt`, `.th`, `.bin` (bare, or under "state_dict", "model_state_dict" or "model"),
+            or `.safetensors`.
 
     Raises:
         WeightsError: the file is missing, corrupt, wants to run code, does not fit, or holds NaN or infinity.

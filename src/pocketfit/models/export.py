@@ -31,12 +31,13 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
     """
     program = export_program(module, example, dynamic_batch=dynamic_batch)
     graph = _graph(program)
+    _check_inference(graph)
     if aliased_writes(graph):
         with quiet():
             graph = _graph(program.run_decompositions({}))
-    _check_inference(graph)
     _return_one_tensor(graph)
-    optimise(graph, example)
+    # The passes are checked on one sample: running the model is what takes the time here.
+    optimise(graph, example[:1])
     return _graph(export_program(graph, example, dynamic_batch=dynamic_batch))
 
 
@@ -82,7 +83,7 @@ def _return_one_tensor(graph: GraphModule) -> None:
 
 def _check_inference(graph: GraphModule) -> None:
     for node in graph.graph.nodes:
-        name = getattr(getattr(node.target, "_schema", None), "name", "").removeprefix("aten::")
+        name = str(getattr(node.target, "_opname", ""))
         if name == "batch_norm" and node.args[5]:
             raise ModelError(
                 f"The batch normalisation {node.name} uses the statistics of the batch, not stored ones. "
@@ -90,5 +91,6 @@ def _check_inference(graph: GraphModule) -> None:
             )
         if name.endswith("dropout") and node.args[2]:
             raise ModelError(
-                f"The dropout {node.name} is active in inference, so no answer can be repeated. Remove it."
+                f"The dropout {node.name} is active, so no answer can be repeated. "
+                "Export the model in eval mode, and leave training=True out of its functional dropouts."
             )

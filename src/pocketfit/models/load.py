@@ -17,7 +17,7 @@ from pocketfit.models.source import Source
 from pocketfit.models.timm_source import from_timm
 from pocketfit.types import LoadedModel
 
-__all__ = ["load_model"]
+__all__ = ["find_source", "load_model"]
 
 TIMM = "timm:"
 
@@ -42,6 +42,19 @@ def load_model(
         WeightsError: the weights are missing, corrupt, unsafe, not finite or do not fit.
         RuntimeMissing: timm is not installed.
     """
+    source = find_source(spec, weights=weights, input_shape=input_shape, name=name)
+    shape = _known(source, spec)
+    return canonicalise(source.module, shape, name=source.name, source=spec, preprocess=source.preprocess)
+
+
+def find_source(
+    spec: str,
+    *,
+    weights: Path | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    name: str | None = None,
+) -> Source:
+    """Build the module that a specification names and load its weights; arguments and errors are `load_model`'s."""
     # With a fixed seed, a model whose weights nobody gave is the same in every run, and its stored results are found.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -49,9 +62,7 @@ def load_model(
     if weights is not None:
         load_weights(source.module, weights)
     source = replace(source, name=name or source.name, input_shape=input_shape or source.input_shape)
-    return canonicalise(
-        source.module, _known(source, spec), name=source.name, source=spec, preprocess=source.preprocess
-    )
+    return replace(source, input_shape=_known(source, spec))
 
 
 def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None) -> Source:

@@ -45,15 +45,25 @@ def _first_global(path: Path) -> str | None:
 
 def _globals(content: bytes) -> Iterator[str]:
     """What the instructions of one pickle after the other would import; none is carried out."""
-    stream, strings = io.BytesIO(content), [""]
+    stream = io.BytesIO(content)
     while stream.tell() < len(content):
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name == "GLOBAL":
-                yield str(argument).replace(" ", ".")
-            elif opcode.name == "STACK_GLOBAL":
-                yield ".".join(strings[-2:])
-            elif isinstance(argument, str):
-                strings.append(argument)
+        yield from _globals_of_one(stream)
+
+
+def _globals_of_one(stream: io.BytesIO) -> Iterator[str]:
+    # Since protocol 4 the name of an import is the last two strings, and a string said before is only referred to.
+    strings, memo = ["", ""], list[str]()
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name == "GLOBAL":
+            yield str(argument).replace(" ", ".")
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(strings[-2:])
+        elif opcode.name == "MEMOIZE":
+            memo.append(strings[-1])
+        elif opcode.name.endswith("BINGET") and isinstance(argument, int):
+            strings.append(memo[argument] if argument < len(memo) else "")
+        elif isinstance(argument, str):
+            strings.append(argument)
 
 
 def _pickled(path: Path) -> bytes:

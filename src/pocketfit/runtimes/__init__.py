@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 from importlib import metadata
@@ -22,8 +23,15 @@ BUILT_IN = {
 
 
 def all_runtimes() -> tuple[Runtime, ...]:
-    """Built-in runtimes first, then those other packages bring."""
-    return tuple(get_runtime(name) for name in _table())
+    """Built-in runtimes first, then those other packages bring; one that cannot be imported is left out.
+
+    `pocketfit doctor` says why; a run for the other runtimes need not end because of it.
+    """
+    runtimes = []
+    for name in _table():
+        with contextlib.suppress(RuntimeMissing):
+            runtimes.append(get_runtime(name))
+    return tuple(runtimes)
 
 
 def get_runtime(name: str) -> Runtime:
@@ -31,6 +39,7 @@ def get_runtime(name: str) -> Runtime:
 
     Raises:
         OptionError: there is none.
+        RuntimeMissing: another package brings it, and it cannot be imported.
     """
     table = _table()
     if name not in table:
@@ -38,7 +47,13 @@ def get_runtime(name: str) -> Runtime:
         meant = f" Did you mean '{close[0]}'?" if close else ""
         raise OptionError(f"unknown runtime '{name}'. Known here: {', '.join(table)}.{meant}")
     module, _, attribute = table[name].partition(":")
-    runtime: Runtime = getattr(importlib.import_module(module), attribute)()
+    try:
+        runtime: Runtime = getattr(importlib.import_module(module), attribute)()
+    except Exception as error:  # whatever another package's code raises
+        raise RuntimeMissing(
+            f"runtime '{name}' ({table[name]}) cannot be imported: {type(error).__name__}: {error}. "
+            "Update or uninstall the package that brings it."
+        ) from error
     return runtime
 
 

@@ -160,7 +160,10 @@ def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
         return values
     scale, zero_point = details["quantization"]
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(dtype)
+    integers: np.ndarray = np.clip(np.rint(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(
+        dtype
+    )
+    return integers
 
 
 def _restore(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:

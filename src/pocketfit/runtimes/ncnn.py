@@ -4,8 +4,11 @@
 
 pnnx is the converter of ncnn's makers and runs in a process of its own. Weights come through it bit by bit, so a layer
 of the network is told by its weights which layer of the plan it is. An INT8 layer of ncnn quantizes its input on the
-way in, which is what the plan calls symmetric; everything between such layers is float32.
+way in, which is what the plan calls symmetric; additions, poolings and the like compute in float32.
 Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32.
+
+On x86 alone, ncnn scales the results of INT8 depthwise layers by an approximate reciprocal (RCPPS): they are off by up
+to 0.04%, which moves roundings further on, so that such networks agree less closely with the plan than others do.
 """
 
 from __future__ import annotations
@@ -58,7 +61,7 @@ class Ncnn:
         scheme=Scheme.SYMMETRIC,
         platforms=("android", "ios", "linux", "macos", "windows"),
         delegates=("vulkan",),
-        note="INT8 inside convolutions and linear layers, float32 between them",
+        note="INT8 inside convolutions and linear layers, float32 elsewhere",
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -90,23 +93,24 @@ def _float_layers(variant: Variant) -> tuple[Layer, ...]:
     with tempfile.TemporaryDirectory(prefix="pocketfit-ncnn-") as folder:
         traced = Path(folder) / "model.pt"
         _trace(_deployed_graph(variant), variant.model.input.shape, traced)
-        param, weights = _run_pnnx(traced, variant.model.input.shape)
-        _refuse_unknown(read_layers(param))
-        return read_network(param, weights)
+        printed = _run_pnnx(traced, variant.model.input.shape)
+        param = traced.with_name("model.ncnn.param")
+        _refuse_unsupported(read_layers(param), printed)
+        return read_network(param, traced.with_name("model.ncnn.bin"))
 
 
 def _deployed_graph(variant: Variant) -> GraphModule:
-    """A copy of the graph with one output and the plan's biases; other weights are shared with the model."""
+    """A copy of the graph with one output and the biases of an INT8 plan; other weights are shared with the model."""
     from torch.fx import Graph, GraphModule
 
     copies: dict[Node, Node] = {}
     graph = Graph()
     graph.output(_first(graph.graph_copy(variant.model.graph.graph, copies)))
     module = GraphModule(variant.model.graph, graph)
+    layers = variant.plan.layers if variant.plan.precision is Precision.INT8 else {}
     for node, copy in copies.items():
-        layer = variant.plan.layers.get(node.name)
-        if layer is not None and Scheme.SYMMETRIC in layer.bias:
-            _set_bias(module, copy, layer.bias[Scheme.SYMMETRIC])
+        if node.name in layers and Scheme.SYMMETRIC in layers[node.name].bias:
+            _set_bias(module, copy, layers[node.name].bias[Scheme.SYMMETRIC])
     module.recompile()
     return module
 
@@ -139,31 +143,35 @@ def _trace(module: GraphModule, shape: Sequence[int], path: Path) -> None:
             raise ConversionError("ncnn", message, _HINT) from error
 
 
-def _run_pnnx(traced: Path, shape: Sequence[int]) -> tuple[Path, Path]:
+def _run_pnnx(traced: Path, shape: Sequence[int]) -> str:
+    """Write the network beside the traced model and return what pnnx printed."""
     import pnnx
 
     # fp16=0: pnnx would by default round to half what the plan may want exact.
     command = [pnnx.EXEC_PATH, traced.name, f"inputshape=[{','.join(map(str, shape))}]", "fp16=0"]
     done = subprocess.run(command, cwd=traced.parent, capture_output=True, text=True, errors="replace", check=False)
-    files = (traced.with_name("model.ncnn.param"), traced.with_name("model.ncnn.bin"))
-    if done.returncode != 0 or not all(file.exists() for file in files):
-        printed = _tail(done.stdout + done.stderr, 5)
-        raise ConversionError("ncnn", f"pnnx ended with exit status {done.returncode}:\n{printed}", _HINT)
-    return files
+    printed = done.stdout + done.stderr
+    if done.returncode != 0 or not traced.with_name("model.ncnn.bin").exists():
+        message = f"pnnx ended with exit status {done.returncode}:\n{_tail(printed, 5)}"
+        raise ConversionError("ncnn", message, _HINT)
+    return printed
 
 
 def _tail(text: str, count: int) -> str:
     return "\n".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
 
 
-def _refuse_unknown(layers: Sequence[Layer]) -> None:
+def _refuse_unsupported(layers: Sequence[Layer], printed: str) -> None:
+    """Layers ncnn does not know, or a complaint of pnnx: it goes on after one, and the network is wrong."""
     import ncnn
 
     unknown = {layer.kind for layer in layers if ncnn.layer_to_index(layer.kind) < 0}
     # A pnnx.Expression computes an argument; the op it is meant for says more.
     named = sorted(unknown - {"pnnx.Expression"}) or sorted(unknown)
-    if named:
-        raise ConversionError("ncnn", f"ncnn has no layer for {', '.join(named)}", _HINT)
+    reasons = [f"ncnn has no layer for {', '.join(named)}"] if named else []
+    reasons += [f"pnnx says: {line.strip()}" for line in printed.splitlines() if "support" in line]
+    if reasons:
+        raise ConversionError("ncnn", "; ".join(reasons), _HINT)
 
 
 def _store(layers: tuple[Layer, ...], variant: Variant) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
@@ -264,15 +272,15 @@ class _Session:
         import numpy as np
 
         extractor = self._net.create_extractor()
-        # The matrix is a view of the array, which therefore has to outlive the extraction.
-        values = np.ascontiguousarray(inputs[0][0], np.float32)
+        # A matrix is a view of its array: a copy, lest a layer that works in place writes into the caller's.
+        values = np.array(inputs[0][0], np.float32, order="C")
         extractor.input(self._artifact.input.name, ncnn.Mat(values))
         status, matrix = extractor.extract(self._artifact.output.name)
-        output = np.array(matrix, np.float32)
-        shape = self._artifact.output.shape
-        if status != 0 or output.size != np.prod(shape):
-            got = f"shape {output.shape}" if status == 0 else f"status {status}"
-            raise ConversionError("ncnn", f"the network gave {got} where the model gives {shape}", _HINT)
+        if status != 0:
+            raise ConversionError("ncnn", f"ncnn cannot run the network, it ends with status {status}", _HINT)
+        output, shape = np.array(matrix, np.float32), self._artifact.output.shape
+        if output.size != np.prod(shape):
+            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
         return (output.reshape(shape),)
 
     def kernels(self) -> KernelUse:

@@ -52,7 +52,8 @@ class Grouped(TinyModel):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits N×6 of images N×3×16×16."""
-        return self.classifier(self.features(x)).flatten(1)
+        logits: torch.Tensor = self.classifier(self.features(x)).flatten(1)
+        return logits
 
 
 class SqueezeExcite(TinyModel):
@@ -70,7 +71,8 @@ class SqueezeExcite(TinyModel):
         """Logits N×6 of images N×3×16×16."""
         x = self.stem(x)
         x = x * self.gate(self.pool(x))
-        return self.classifier(self.pool(self.head(x)).flatten(1))
+        logits: torch.Tensor = self.classifier(self.pool(self.head(x)).flatten(1))
+        return logits
 
 
 class PlainRelu(TinyModel):
@@ -88,7 +90,8 @@ class PlainRelu(TinyModel):
         x = torch.relu(self.first(x))
         x = x + self.second(x)
         x = x + self.third(torch.relu(x))
-        return self.classifier(x.mean((2, 3)))
+        logits: torch.Tensor = self.classifier(x.mean((2, 3)))
+        return logits
 
 
 class Perceptron(TinyModel):
@@ -128,8 +131,9 @@ def _convolution(channels: int, out_channels: int, kernel: int, *, stride: int =
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
     """With statistics as training would leave them: folding one that does nothing would prove nothing."""
     norm = nn.BatchNorm2d(channels)
+    assert norm.running_mean is not None and norm.running_var is not None  # unless it is told to track none
     nn.init.uniform_(norm.running_mean, -0.1, 0.1)
-    nn.init.uniform_(norm.running_var, 0.05, 0.2)
+    nn.init.uniform_(norm.running_var, 0.2, 0.6)
     nn.init.uniform_(norm.weight, 0.5, 1.5)
     nn.init.uniform_(norm.bias, -0.2, 0.2)
     return norm

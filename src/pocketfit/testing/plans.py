@@ -51,9 +51,13 @@ class Case:
         return activation.symmetric_scale if scheme is Scheme.SYMMETRIC else activation.scale
 
 
-@cache
 def case_of(kind: type[TinyModel]) -> Case:
     """The tiny model with random weights and plans from random calibration data; the same every time."""
+    return _case_of(kind)  # type: ignore[arg-type]  # mypy compares the class with what its instances would need
+
+
+@cache
+def _case_of(kind: type[TinyModel]) -> Case:
     model = canonicalise(build(kind), kind.input_shape, name=kind.__name__.lower())
     random = np.random.default_rng(0)
     batches = [random.standard_normal((8, *kind.input_shape)).astype(np.float32) for _ in range(CALIBRATION_BATCHES)]

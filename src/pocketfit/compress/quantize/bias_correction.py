@@ -227,7 +227,7 @@ def following_activation(node: Node) -> Callable[[torch.Tensor], torch.Tensor]:
     fused = fused_activation(node)
     if fused is None:
         return lambda values: values
-    return lambda values: fused.target(values, *fused.args[1:])  # type: ignore[operator, no-any-return]
+    return lambda values: fused.target(values, *fused.args[1:])  # type: ignore[operator]
 
 
 def _best_shift(
@@ -244,16 +244,15 @@ def _best_shift(
     active, judged = [activation(value) for value in expected[:chunks]], got[:chunks]
     after = _channel_mean(lambda one, other: one - activation(other), active, judged, axis)
     shifts = torch.stack([torch.zeros_like(before), before, after])
-    errors = [
-        _channel_mean(
-            lambda one, other, shift=shift: (one - activation(other + _along(axis, other, shift))).square_(),
-            active,
-            judged,
-            axis,
-        )
-        for shift in shifts
-    ]
-    return shifts.gather(0, torch.stack(errors).argmin(0, keepdim=True))[0]
+
+    def error(shift: torch.Tensor) -> torch.Tensor:
+        def squared(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+            return (one - activation(other + _along(axis, other, shift))).square_()
+
+        return _channel_mean(squared, active, judged, axis)
+
+    errors = torch.stack([error(shift) for shift in shifts])
+    return shifts.gather(0, errors.argmin(0, keepdim=True))[0]
 
 
 def _along(axis: int, values: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:

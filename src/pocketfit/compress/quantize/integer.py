@@ -48,19 +48,25 @@ def integer_layer(
     Returns:
         float32; where `output` is given, dequantized INT8 values.
     """
-    integers = torch.round(values * (1.0 / input_scale))
-    # The largest sum any kernel can meet here: when even that is exact in float32, the fast path is exact.
-    bound = float(integers.abs().max()) * float(weight.abs().flatten(1).sum(1).max())
-    exact = torch.float32 if bound < _EXACT else torch.float64
+    integers = (values * (1.0 / input_scale)).round_()
+    exact = _exact_type(weight, bias if output is not None else None)
     sums = op(integers.to(exact), weight.to(exact), None, *rest)
     per_channel = [1] * sums.ndim
     per_channel[1 if weight.ndim > 2 else -1] = -1
     multiplier = (torch.tensor(input_scale, dtype=torch.float32) * weight_scales).reshape(per_channel)
     if output is None:
-        result = sums.float() * multiplier
-        return result if bias is None else result + bias.reshape(per_channel)
+        result = sums.float().mul_(multiplier)
+        return result if bias is None else result.add_(bias.reshape(per_channel))
     scale, lowest, highest = output
     if bias is not None:
-        sums = sums.double() + bias.reshape(per_channel)
-    scaled = sums.float() * (multiplier / torch.tensor(scale, dtype=torch.float32))
-    return torch.round(scaled).clamp_(lowest, highest) * scale
+        sums.add_(bias.to(exact).reshape(per_channel))
+    scaled = sums.float().mul_(multiplier / torch.tensor(scale, dtype=torch.float32))
+    return scaled.round_().clamp_(lowest, highest).mul_(scale)
+
+
+def _exact_type(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.dtype:
+    """Float32 where the largest sum that 8-bit inputs can reach is still exact in it, else float64."""
+    largest = 255 * float(weight.abs().flatten(1).sum(1).max())
+    if bias is not None:
+        largest += float(bias.abs().max())
+    return torch.float32 if largest < _EXACT else torch.float64

@@ -5,7 +5,7 @@
    a quantization between the two would forbid it (ONNX Runtime runs three times slower then).
 3. Every other result of a quantizable op is quantized.
 4. Ops that only move or select values (reshape, pooling by maximum, concatenation, ...) cannot requantize in LiteRT:
-   their inputs and outputs share one scale.
+   their inputs and outputs share one scale. Only what has a fixed range keeps out of a concatenation's scale.
 5. The result of any other op is quantized only where a quantizable op reads it.
 
 Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
@@ -117,8 +117,12 @@ class Placement:
 
 
 def is_layer(node: Node) -> bool:
-    """Whether the node is a layer whose weight is a constant of the graph."""
-    return node.op == "call_function" and node.target in LAYERS and _is_constant(node.args[1])
+    """Whether the node is a layer whose weight, and bias if it has one, are constants of the graph."""
+    return (
+        node.op == "call_function"
+        and node.target in LAYERS
+        and all(_is_constant(argument) for argument in node.args[1:3] if argument is not None)
+    )
 
 
 def place(graph: torch.fx.GraphModule) -> Placement:
@@ -196,13 +200,19 @@ def _groups(nodes: list[Node]) -> dict[str, str]:
         return name
 
     order = {node.name: index for index, node in enumerate(nodes)}
+    fixed = {node.name for node in nodes if node.target in FIXED_RANGES}
     for node in nodes:
         for source in _same_scale_sources(node):
-            if source.name not in parent:
+            # A fixed range cannot widen for what it is concatenated with; converters requantize it there.
+            if source.name not in parent or (_takes_several(node) and root(source.name) in fixed):
                 continue
             first, second = sorted((root(node.name), root(source.name)), key=order.__getitem__)
             parent[second] = first
     return {node.name: root(node.name) for node in nodes}
+
+
+def _takes_several(node: Node) -> bool:
+    return isinstance(node.args[0], list | tuple)
 
 
 def _same_scale_sources(node: Node) -> Iterator[Node]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from pydantic import TypeAdapter
 from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_layer, place
-from pocketfit.compress.quantize.ranges import mse_affine, mse_symmetric, weight_scales
+from pocketfit.compress.quantize.ranges import mse_affine, mse_symmetric, room_for_bias, weight_scales
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import source_of
@@ -40,14 +41,14 @@ def int8_plan(
         data_fingerprint: of the calibration samples.
         samples: number of calibration samples.
     """
-    placement = place(model.graph)
-    layers = {node.name: _layer(node, _scales_of(model.graph, node)) for node in _layers(model.graph)}
+    activations = _activations(model.graph, place(model.graph), statistics)
+    layers = {node.name: _layer(node, _scales_of(model.graph, node, activations)) for node in _layers(model.graph)}
     return QuantizationPlan(
         precision=Precision.INT8,
         model_fingerprint=model.fingerprint,
         data_fingerprint=data_fingerprint,
         samples=samples,
-        activations=_activations(model.graph, placement, statistics),
+        activations=activations,
         layers=layers,
     )
 
@@ -73,10 +74,18 @@ def _layer(node: Node, scales: tuple[float, ...]) -> LayerPlan:
     return LayerPlan(op=op, source=source_of(node), weight=str(weight.target), axis=0, weight_scales=scales)
 
 
-def _scales_of(graph: GraphModule, node: Node) -> tuple[float, ...]:
-    weight = node.args[1]
-    assert isinstance(weight, Node)
-    return weight_scales(get_tensor(graph, str(weight.target)).float().numpy(), axis=0)
+def _scales_of(graph: GraphModule, node: Node, activations: Mapping[str, ActivationPlan]) -> tuple[float, ...]:
+    source, weight, bias = (*node.args, None)[:3]
+    scales = weight_scales(_array(graph, weight), axis=0)
+    if bias is None:
+        return scales
+    return room_for_bias(scales, _array(graph, bias), activations[str(source)].scale)
+
+
+def _array(graph: GraphModule, node: object) -> np.ndarray:
+    assert isinstance(node, Node)  # the weight, or the bias, of a layer
+    values: np.ndarray = get_tensor(graph, str(node.target)).float().numpy()
+    return values
 
 
 def _activations(
@@ -89,8 +98,7 @@ def _activations(
     plans: dict[str, ActivationPlan] = {}
     for group, names in members.items():
         shared = merge(statistics[name] for name in names)
-        fixed = FIXED_RANGES.get(targets[group]) if len(names) == 1 else None
-        scale, zero_point = fixed or mse_affine(shared)
+        scale, zero_point = FIXED_RANGES.get(targets[group]) or mse_affine(shared)
         symmetric = mse_symmetric(shared)
         for name in names:
             plans[name] = ActivationPlan(

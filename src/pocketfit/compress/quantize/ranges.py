@@ -11,15 +11,20 @@ Integer-Arithmetic-Only Inference", eq. 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pocketfit.compress.quantize.statistics import TensorStatistics
 
-__all__ = ["affine_from_range", "mse_affine", "mse_symmetric", "weight_scales"]
+__all__ = ["affine_from_range", "mse_affine", "mse_symmetric", "room_for_bias", "weight_scales"]
 
 # Shrinking an end of the range below a fifth of what was seen has never won on a real tensor.
 _SHRINK = np.linspace(0.2, 1.0, 65)
-_TINY = float(np.finfo(np.float32).tiny) * 2**24
+# A bias has the product of two scales as its own: this is the smallest whose square float32 holds in full.
+_TINY = 2.0**-60
+# Half of what INT32 holds; the other half is left to the correction of the bias.
+_LARGEST_BIAS = 2**30
 
 
 def affine_from_range(low: float, high: float) -> tuple[float, int]:
@@ -73,6 +78,21 @@ def weight_scales(weight: np.ndarray, axis: int) -> tuple[float, ...]:
         best = np.where(better, scales, best)
         best_error = np.where(better, error, best_error)
     return tuple(float(scale) for scale in best.astype(np.float32))
+
+
+def room_for_bias(scales: Sequence[float], bias: np.ndarray, input_scale: float) -> tuple[float, ...]:
+    """The scales, raised where the bias would not fit into INT32.
+
+    A channel of weights near zero, as training leaves many, has a tiny scale, and so has its bias: clipped to INT32 it
+    would vanish, and with it all that such a channel says.
+
+    Args:
+        scales: of the weights, one per channel.
+        bias: float32, one per channel.
+        input_scale: of the layer's input.
+    """
+    least = np.abs(bias.astype(np.float64)) / (input_scale * _LARGEST_BIAS)
+    return tuple(float(scale) for scale in np.maximum(scales, least).astype(np.float32))
 
 
 def _affine_error(statistics: TensorStatistics, scale: float, zero_point: int) -> float:

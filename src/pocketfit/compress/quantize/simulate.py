@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,12 +67,25 @@ def simulation_graph(graph: GraphModule, plan: QuantizationPlan, scheme: Scheme)
     elif plan.precision is Precision.INT8:
         nodes = {node.name: node for node in module.graph.nodes}
         storage = Activations.SYMMETRIC if scheme is Scheme.SYMMETRIC else Activations.UNSIGNED
+        written = _written_by_layers(graph, plan) if scheme is Scheme.AFFINE else {}
         for name in plan.activations:
-            lower_activation(module, nodes[name], plan, storage)
+            if name not in written.values():
+                lower_activation(module, nodes[name], plan, storage)
         for name, layer in plan.layers.items():
             _replace_layer(module, nodes[name], name, graph, layer, plan, scheme)
+        for name in written.values():
+            # What a layer writes is quantized and clipped already: a fused activation has nothing left to do.
+            if name not in plan.layers:
+                nodes[name].replace_all_uses_with(nodes[name].all_input_nodes[0])
     finish(module)
     return module
+
+
+def _written_by_layers(graph: GraphModule, plan: QuantizationPlan) -> dict[str, str]:
+    """Which INT8 tensor each layer's kernel writes: its own result, or that of the activation fused into it."""
+    layers = [node for node in graph.graph.nodes if node.name in plan.layers]
+    written = {node.name: (fused_activation(node) or node).name for node in layers}
+    return {layer: tensor for layer, tensor in written.items() if tensor in plan.activations}
 
 
 def _replace_layer(
@@ -93,7 +107,7 @@ def _replace_layer(
     prefix = f"_plan_{name}"
     with module.graph.inserting_before(node):
         weight = integer_weight(get_tensor(module, layer.weight), layer).float()
-        arguments = (
+        arguments: tuple[Any, ...] = (
             node.args[0],
             add_constant(module, f"{prefix}_weight", weight),
             None if bias is None else add_constant(module, f"{prefix}_bias", bias),

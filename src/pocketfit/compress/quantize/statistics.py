@@ -19,8 +19,8 @@ __all__ = ["BINS", "TensorStatistics", "channel_sum", "merge", "observe"]
 
 BINS = 2048
 
-# Tensors without larger values count as zero; their bins are as narrow as those of any tensor that matters.
-_SMALLEST = 2.0**-100
+# No bin is narrower, so that its inverse is a float32: tensors without larger values count as zero.
+_NARROWEST = 2.0**-120
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,15 @@ class TensorStatistics:
     @property
     def channel_mean(self) -> np.ndarray:
         """Mean per channel, float64."""
-        return self.channel_sum / max(self.channel_count, 1)
+        mean: np.ndarray = self.channel_sum / max(self.channel_count, 1)
+        return mean
 
     @property
     def centers(self) -> np.ndarray:
         """Bin centres, clipped to the range really seen, float64."""
         centers = (self.first + np.arange(len(self.histogram)) + 0.5) * self.width
-        return np.clip(centers, self.minimum, self.maximum)
+        clipped: np.ndarray = np.clip(centers, self.minimum, self.maximum)
+        return clipped
 
 
 def observe(name: str, values: torch.Tensor) -> TensorStatistics:
@@ -64,7 +66,8 @@ def observe(name: str, values: torch.Tensor) -> TensorStatistics:
 
     Args:
         name: of the tensor, for the error message.
-        values: float tensor of any shape; channels are axis 1 of NC and NCHW tensors and the last axis otherwise.
+        values: float tensor of any shape; channels are axis 1 of NC and NCHW tensors, the last axis of
+            others; a vector is one channel.
 
     Raises:
         DataError: the tensor holds NaN or infinity.
@@ -80,7 +83,7 @@ def observe(name: str, values: torch.Tensor) -> TensorStatistics:
     # Exact in float32: multiplying by a power of two does not round, and `_grid` keeps the indices small.
     index = (values.flatten() * (1 / width)).floor_().to(torch.int32).sub_(first).clamp_(0, bins - 1)
     histogram = torch.bincount(index, minlength=bins).numpy()
-    values = values.reshape(1, -1) if values.ndim < 2 else values
+    values = values.reshape(-1, 1) if values.ndim < 2 else values
     sums = channel_sum(values, 1 if values.ndim in (2, 4) else -1)
     return TensorStatistics(
         minimum=low,
@@ -103,11 +106,8 @@ def channel_sum(values: torch.Tensor, axis: int) -> np.ndarray:
 
 def _grid(low: float, high: float) -> tuple[float, int, int]:
     """Finest power-of-two bin width that covers [low, high] in `BINS` bins, with the first index and their number."""
-    largest = max(abs(low), abs(high))
-    if largest < _SMALLEST:
-        return _SMALLEST, -1, 2
-    # Indices stay below 2^22, which float32 and int32 hold exactly, even where all values are alike.
-    span = max((high - low) / BINS, largest * 2.0**-22)
+    # Indices stay below 2^23, which float32 and int32 hold exactly, even where all values are alike.
+    span = max((high - low) / BINS, max(abs(low), abs(high)) * 2.0**-22, _NARROWEST)
     # Anchored bins can cut off part of a bin at either end, hence the loop: it runs once or twice.
     width = 2.0 ** math.floor(math.log2(span))
     while math.floor(high / width) - math.floor(low / width) + 1 > BINS:

@@ -1,0 +1,89 @@
+"""The identity of a module before it is exported, so that the graph of an unchanged one is found in the store.
+
+Two modules of the same identity compute the same: their classes come from files with the same content, their
+attributes print alike, and their tensors hold the same bytes. An attribute that cannot be described that way leaves the
+module without an identity, and it is exported anew.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import hashlib
+import inspect
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.fx import GraphModule
+
+__all__ = ["identity"]
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size, enum.Enum)
+# What nn.Module keeps for itself: children and tensors are described on their own, hooks have no part in export.
+_OWN = frozenset(vars(nn.Module()))
+
+
+class _NoIdentityError(Exception):
+    """An attribute cannot be described."""
+
+
+def identity(module: nn.Module, *more: object) -> str | None:
+    """Sha256 over classes, attributes and tensors of a module, in hexadecimal; None where it has no identity.
+
+    Args:
+        module: in whatever mode it is.
+        more: further plain values that belong to the identity.
+    """
+    digest = hashlib.sha256()
+    try:
+        for part in _parts(module):
+            digest.update(part.encode() + b"\n")
+        digest.update(_described(more).encode())
+    except _NoIdentityError:
+        return None
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _parts(module: nn.Module) -> Iterator[str]:
+    for name, child in module.named_modules(remove_duplicate=False):
+        kind = type(child)
+        yield f"{name} {kind.__module__}.{kind.__qualname__} {_file_digest(kind)}"
+        if isinstance(child, GraphModule):
+            yield child.code
+            continue
+        hooked = child._forward_hooks or child._forward_pre_hooks
+        if hooked:
+            raise _NoIdentityError
+        own = {key: value for key, value in vars(child).items() if key not in _OWN}
+        yield from (f"{name}.{key} = {_described(own[key])}" for key in sorted(own))
+
+
+def _described(value: object) -> str:
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(_described, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_described(key)}: {_described(value[key])}" for key in value) + "}"
+    if isinstance(value, functools.partial):
+        return f"partial({_described(value.func)}, {_described(value.args)}, {_described(value.keywords)})"
+    if isinstance(value, type | types.BuiltinFunctionType):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, types.FunctionType) and value.__closure__ is None:
+        return f"{value.__module__}.{value.__qualname__} {_file_digest(value)}"
+    raise _NoIdentityError
+
+
+@functools.cache
+def _file_digest(thing: type | types.FunctionType) -> str:
+    """Of the source file of a class or function; torch and timm are told apart by their versions in the store's keys."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+    except (OSError, TypeError) as error:
+        raise _NoIdentityError from error

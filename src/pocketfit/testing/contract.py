@@ -1,0 +1,308 @@
+"""What every runtime promises, as tests that any package can run over its own.
+
+    class TestMine(RuntimeContract):
+        runtime_name = "mine"
+
+It is run with pytest; each tiny model is converted at most once per precision. `docs/runtimes.md` tells the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from pocketfit.compress.quantize.plan import float_plan, plan_to_json
+from pocketfit.errors import ConversionError
+from pocketfit.models.canonical import canonicalise
+from pocketfit.models.store import save
+from pocketfit.runtimes import get_runtime
+from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
+from pocketfit.testing.models import MODELS, Mixed, TinyModel, build
+from pocketfit.testing.plans import Case, case_of
+from pocketfit.types import Artifact, Precision, Runtime, RuntimeInfo, Session, Variant
+from pocketfit.verify.parity import compare
+
+__all__ = ["Artifacts", "RuntimeContract"]
+
+
+class Artifacts:
+    """Tiny models as files of one runtime; each is converted when it is first asked for.
+
+    Args:
+        runtime: what converts.
+        folder: empty; gets one folder per model and precision.
+    """
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self._runtime = runtime
+        self._folder = folder
+        self._converted: dict[tuple[type[TinyModel], Precision], Artifact] = {}
+
+    def get(self, kind: type[TinyModel], precision: Precision) -> Artifact:
+        """The artifact; its folder is `out`, and `elsewhere` beside it was the working directory."""
+        if (kind, precision) not in self._converted:
+            self._converted[kind, precision] = self._convert(kind, precision)
+        return self._converted[kind, precision]
+
+    def _convert(self, kind: type[TinyModel], precision: Precision) -> Artifact:
+        folder = self._folder / f"{kind.__name__}-{precision}"
+        out, elsewhere = folder / "out", folder / "elsewhere"
+        out.mkdir(parents=True)
+        elsewhere.mkdir()
+        with contextlib.chdir(elsewhere):
+            return self._runtime.convert(case_of(kind).variant(precision), out)
+
+
+class RuntimeContract:
+    """Inherit, set `runtime_name`, and let pytest collect the class.
+
+    Attributes:
+        runtime_name: as registered in the entry-point group `pocketfit.runtimes`.
+        int8_kernels: False for a runtime that stores INT8 but multiplies in float; `kernels` then has to say so.
+        unsupported: a model that the runtime cannot take, and the op that its error has to name.
+        float_tolerance: largest error of float artifacts, relative to the largest output.
+        int8_steps: largest error of INT8 artifacts, in steps of the output's INT8 scale.
+    """
+
+    runtime_name: ClassVar[str]
+    int8_kernels: ClassVar[bool] = True
+    unsupported: ClassVar[tuple[type[TinyModel], str] | None] = None
+    # The same float32 sums in another order: 2e-6 is the most that was seen in these shallow models.
+    float_tolerance: ClassVar[float] = 1e-5
+    # Kernels may round a value that lies between two integers to either; the layers that follow hardly widen it.
+    int8_steps: ClassVar[float] = 2.0
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runtime(cls) -> Runtime:
+        """What is tested."""
+        return get_runtime(cls.runtime_name)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def artifacts(cls, runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+        """Its files."""
+        return Artifacts(runtime, tmp_path_factory.mktemp(runtime.info.name))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls) -> Case:
+        """The model that is converted to every precision."""
+        return case_of(Mixed)
+
+    @pytest.fixture(scope="class", params=[*Precision], ids=str)
+    @classmethod
+    def precision(cls, runtime: Runtime, request: pytest.FixtureRequest) -> Precision:
+        """One that the runtime declares."""
+        precision: Precision = request.param
+        if precision not in runtime.info.precisions:
+            pytest.skip(f"{runtime.info.name} does not declare {precision}")
+        return precision
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def artifact(cls, artifacts: Artifacts, precision: Precision) -> Artifact:
+        """The model's files in that precision."""
+        return artifacts.get(Mixed, precision)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def session(cls, runtime: Runtime, artifact: Artifact) -> Session:
+        """The files opened, for all checks that may share a session."""
+        return runtime.open(artifact)
+
+    # information -------------------------------------------------------------------------------------------------
+
+    def test_info_is_complete(self, runtime: Runtime) -> None:
+        """Everything that `pocketfit runtimes` prints is there."""
+        info = runtime.info
+        assert re.fullmatch(r"[a-z][a-z0-9_-]*", info.name), "users type the name in a comma-separated list"
+        assert info.title and info.packages and info.platforms
+        assert re.fullmatch(r"\.[a-z0-9.]+", info.suffix)
+        assert Precision.FLOAT32 in info.precisions, "without it nobody can tell the converter's faults from INT8's"
+        assert len(set(info.precisions)) == len(info.precisions)
+
+    def test_name_leads_to_the_runtime(self, runtime: Runtime) -> None:
+        """Child processes find the runtime by its name alone."""
+        assert type(get_runtime(runtime.info.name)) is type(runtime)
+
+    def test_info_is_read_without_importing_packages(self, runtime: Runtime) -> None:
+        """`pocketfit runtimes` asks every runtime, installed or not, and answers at once."""
+        module, name = type(runtime).__module__, type(runtime).__name__
+        loaded = _print(f"import sys; from {module} import {name}; {name}.info; print(*sys.modules)").split()
+        assert not _modules(runtime.info) & set(loaded)
+
+    # files -------------------------------------------------------------------------------------------------------
+
+    def test_converts_into_its_folder_alone(self, runtime: Runtime, artifact: Artifact) -> None:
+        """Files lie in `out`, the main one first, and nothing is left anywhere else."""
+        out = artifact.files[0].parent
+        assert sorted(out.iterdir()) == sorted(artifact.files)
+        assert artifact.files[0].suffix == runtime.info.suffix
+        assert sorted(path.name for path in out.parent.rglob("*") if path.parent != out) == ["elsewhere", "out"]
+
+    def test_artifact_says_what_it_is(self, runtime: Runtime, artifact: Artifact, precision: Precision) -> None:
+        """Its description goes into the bundle's manifest as it is."""
+        assert (artifact.runtime, artifact.precision) == (runtime.info.name, precision)
+        assert artifact.scheme is runtime.info.scheme
+        assert artifact.versions.keys() >= set(runtime.info.packages)
+        assert artifact.input.name and artifact.output.name
+
+    def test_narrower_is_smaller(self, runtime: Runtime, artifacts: Artifacts) -> None:
+        """Each precision takes fewer bytes than the wider ones."""
+        declared = [precision for precision in Precision if precision in runtime.info.precisions]
+        sizes = [artifacts.get(Mixed, precision).size_bytes for precision in declared]
+        assert sizes == sorted(set(sizes), reverse=True)
+
+    def test_child_process_converts_to_the_same_bytes(
+        self, runtime: Runtime, artifacts: Artifacts, case: Case, tmp_path: Path
+    ) -> None:
+        """The way `pocketfit fit` converts, with the plan as a file; equal input gives equal files."""
+        precision = _narrowest(runtime.info)
+        expected = artifacts.get(Mixed, precision)
+        model, plan, out = tmp_path / "model", tmp_path / "plan.json", tmp_path / "out"
+        model.mkdir()
+        out.mkdir()
+        save(case.model, model)
+        plan.write_text(plan_to_json(case.plans[precision]))
+        artifact = convert_in_child(runtime.info.name, model, plan, out)
+        assert replace(artifact, files=()) == replace(expected, files=())
+        assert [path.name for path in artifact.files] == [path.name for path in expected.files]
+        assert [path.read_bytes() for path in artifact.files] == [path.read_bytes() for path in expected.files]
+
+    def test_folder_can_be_moved(
+        self, runtime: Runtime, artifact: Artifact, session: Session, case: Case, tmp_path: Path
+    ) -> None:
+        """Files hold no path; the artifact's description survives JSON."""
+        folder = artifact.files[0].parent
+        stored = json.dumps(artifact_to_json(artifact))
+        moved = folder.rename(tmp_path / "moved")
+        try:
+            opened = runtime.open(artifact_from_json(json.loads(stored), moved))
+            assert np.array_equal(opened.run([case.samples[:1]])[0], session.run([case.samples[:1]])[0])
+        finally:
+            moved.rename(folder)
+
+    # answers -----------------------------------------------------------------------------------------------------
+
+    def test_answers_as_the_plan_says(
+        self, runtime: Runtime, session: Session, precision: Precision, case: Case
+    ) -> None:
+        """Parity with the plan's own simulation."""
+        self._compare(_answers(session, case.samples), case, precision, runtime)
+
+    @pytest.mark.parametrize("kind", MODELS[1:], ids=lambda kind: kind.__name__)
+    def test_answers_as_the_plan_says_for_other_models(
+        self, runtime: Runtime, artifacts: Artifacts, kind: type[TinyModel]
+    ) -> None:
+        """Parity, in the narrowest precision: it is the one that goes wrong."""
+        precision, case = _narrowest(runtime.info), case_of(kind)
+        session = runtime.open(artifacts.get(kind, precision))
+        self._compare(_answers(session, case.samples), case, precision, runtime)
+
+    def test_answers_alike_with_two_threads(
+        self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case
+    ) -> None:
+        """Threads may change the order of sums, and nothing else."""
+        self._compare(_answers(runtime.open(artifact, threads=2), case.samples), case, precision, runtime)
+
+    def test_output_is_float32_in_the_models_shape(self, session: Session, case: Case) -> None:
+        """Callers never see how the runtime stores numbers."""
+        (output,) = session.run([case.samples[:1]])
+        assert output.dtype == np.float32
+        assert output.shape == case.model.output.shape
+
+    def test_answers_depend_on_the_input_alone(
+        self, runtime: Runtime, artifact: Artifact, session: Session, case: Case
+    ) -> None:
+        """Not on what ran before, nor on the session: the same bits every time."""
+        once = _answers(session, case.samples)
+        assert np.array_equal(once[::-1], _answers(session, case.samples[::-1].copy()))
+        assert np.array_equal(once, _answers(runtime.open(artifact), case.samples))
+
+    def test_input_is_left_as_it_is(self, session: Session, case: Case) -> None:
+        """The caller's array is only read."""
+        sample = case.samples[:1].copy()
+        session.run([sample])
+        assert np.array_equal(sample, case.samples[:1])
+
+    def test_input_may_lie_in_memory_in_any_order(self, session: Session, case: Case) -> None:
+        """Decoded images are views with channels last, and stored samples are read-only."""
+        sample = case.samples[:1]
+        channels_last = np.moveaxis(np.ascontiguousarray(np.moveaxis(sample, 1, -1)), -1, 1)
+        channels_last.flags.writeable = False
+        assert np.array_equal(session.run([channels_last])[0], session.run([sample])[0])
+
+    def test_output_outlives_the_next_run(self, session: Session, case: Case) -> None:
+        """It is no view of the runtime's memory."""
+        (first,) = session.run([case.samples[:1]])
+        kept = first.copy()
+        session.run([case.samples[1:2]])
+        assert np.array_equal(first, kept)
+
+    # kernels and refusals ----------------------------------------------------------------------------------------
+
+    def test_kernels_are_told_as_they_are(self, session: Session, precision: Precision, case: Case) -> None:
+        """Float artifacts have no INT8 kernels; INT8 artifacts have some, or say that they have none."""
+        used = session.kernels()
+        assert used.how
+        assert used.total >= len(case.plans[Precision.INT8].layers)
+        assert 0 <= used.int8 <= used.total
+        assert (used.int8 > 0) == (precision is Precision.INT8 and self.int8_kernels)
+
+    def test_refusal_names_the_op(self, runtime: Runtime, tmp_path: Path) -> None:
+        """A model that cannot be converted is a typed error, which becomes a row of the table."""
+        if self.unsupported is None:
+            pytest.skip("no unsupported model is given")
+        kind, op = self.unsupported
+        model = canonicalise(build(kind), kind.input_shape, name="unsupported")
+        with pytest.raises(ConversionError, match=re.escape(op)) as caught:
+            runtime.convert(Variant(model, float_plan(model, Precision.FLOAT32)), tmp_path)
+        assert caught.value.runtime == runtime.info.name
+
+    def _compare(self, got: np.ndarray, case: Case, precision: Precision, runtime: Runtime) -> None:
+        expected = case.expected(precision, runtime.info.scheme)
+        parity = compare(got, expected)
+        if precision is not Precision.INT8:
+            assert parity.max_error <= self.float_tolerance * np.abs(expected).max()
+            return
+        step = case.output_step(runtime.info.scheme)
+        assert parity.max_error <= self.int8_steps * step * 1.001  # both sides of a step are rounded to float32
+        # Single values may differ; a shift of all of them is a wrong number in the file.
+        assert parity.mean_error <= 0.25 * step
+
+
+def _answers(session: Session, samples: np.ndarray) -> np.ndarray:
+    return np.concatenate([session.run([samples[index : index + 1]])[0] for index in range(len(samples))])
+
+
+def _print(code: str) -> str:
+    """What a fresh Python that finds the same packages prints."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def _narrowest(info: RuntimeInfo) -> Precision:
+    return [precision for precision in Precision if precision in info.precisions][-1]
+
+
+def _modules(info: RuntimeInfo) -> set[str]:
+    """What the runtime's packages, and torch, are called when they are imported."""
+    heavy = {"torch", *map(_normal, info.packages)}
+    return {module for module, owners in metadata.packages_distributions().items() if heavy & set(map(_normal, owners))}
+
+
+def _normal(distribution: str) -> str:
+    return re.sub(r"[-_.]+", "-", distribution).lower()

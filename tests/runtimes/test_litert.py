@@ -31,13 +31,14 @@ class File:
         self.ops: list[dict[str, Any]] = self.interpreter._get_ops_details()
         self.tensors = {tensor["index"]: tensor for tensor in self.interpreter.get_tensor_details()}
 
-    def layers(self) -> list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    def layers(self) -> list[tuple[dict[str, Any], ...]]:
         """Input, weight and bias of each layer, in order."""
         found = [op for op in self.ops if op["op_name"] in LAYERS]
-        return [tuple(self.tensors[index] for index in op["inputs"]) for op in found]  # type: ignore[misc]
+        return [tuple(self.tensors[index] for index in op["inputs"]) for op in found]
 
     def values(self, tensor: dict[str, Any]) -> np.ndarray:
-        return self.interpreter.get_tensor(tensor["index"])
+        values: np.ndarray = self.interpreter.get_tensor(tensor["index"])
+        return values
 
     def dtypes(self) -> Iterator[tuple[str, set[str]]]:
         """Name of each op, with the dtypes of its first input and output."""

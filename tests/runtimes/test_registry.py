@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import torch
 
 from pocketfit.errors import OptionError, RuntimeMissing
 from pocketfit.runtimes import BUILT_IN, ENTRY_POINTS, all_runtimes, get_runtime, is_installed, require
+from pocketfit.runtimes.onnxruntime import OnnxRuntime
 from pocketfit.testing import RuntimeContract
-from pocketfit.types import Precision, RuntimeInfo, Scheme
 
 DOC = (Path(__file__).parents[2] / "docs/runtimes.md").read_text(encoding="utf-8")
 
@@ -78,17 +79,8 @@ def test_misspelt_name_is_guessed(typed: str, meant: str) -> None:
     ("extra", "fix"), [("absent", 'pip install "pocketfit[absent]"'), ("", "pip install absent-one absent-two")]
 )
 def test_missing_packages_come_with_the_command_that_installs_them(extra: str, fix: str) -> None:
-    class Absent:
-        info = RuntimeInfo(
-            name="absent",
-            title="Absent",
-            extra=extra,
-            packages=("numpy", "absent-one", "absent-two"),
-            suffix=".absent",
-            precisions=(Precision.FLOAT32,),
-            scheme=Scheme.AFFINE,
-            platforms=(),
-        )
+    class Absent(OnnxRuntime):
+        info = replace(OnnxRuntime.info, title="Absent", extra=extra, packages=("numpy", "absent-one", "absent-two"))
 
     assert not is_installed(Absent())
     with pytest.raises(

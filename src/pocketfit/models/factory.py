@@ -13,6 +13,10 @@ from pocketfit.types import PreprocessSpec
 
 __all__ = ["from_factory"]
 
+_NAMELESS = frozenset(
+    {"build", "build_model", "create", "create_model", "get_model", "load", "main", "make", "model", "net"}
+)
+
 
 def from_factory(spec: str) -> Source:
     """Build the module that `package.module:factory` or `file.py:factory` returns.
@@ -31,8 +35,10 @@ def from_factory(spec: str) -> Source:
 
 
 def _name(spec: str) -> str:
-    """`nets/my_net.py:build` is called my_net, because every factory is called build."""
-    place = spec.rpartition(":")[0]
+    """Named after the factory; after its file where the factory has a name that every factory could have."""
+    place, _, factory = spec.rpartition(":")
+    if factory.lower() not in _NAMELESS:
+        return factory
     return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
 
 

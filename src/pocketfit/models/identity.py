@@ -12,7 +12,7 @@ import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -52,7 +52,7 @@ def identity(module: nn.Module, *more: object) -> str | None:
 
 def _parts(module: nn.Module) -> Iterator[str]:
     for name, child in module.named_modules(remove_duplicate=False):
-        kind = type(child)
+        kind: type[nn.Module] = type(child)
         yield f"{name} {kind.__module__}.{kind.__qualname__} {_file_digest(kind)}"
         if isinstance(child, GraphModule):
             yield child.code
@@ -67,6 +67,8 @@ def _parts(module: nn.Module) -> Iterator[str]:
 def _described(value: object) -> str:
     if isinstance(value, _PLAIN):
         return repr(value)
+    if isinstance(value, torch.Tensor):
+        return f"{value.dtype} {value.tolist()}"
     if isinstance(value, tuple | list):
         return "[" + ", ".join(map(_described, value)) + "]"
     if isinstance(value, dict):
@@ -81,8 +83,8 @@ def _described(value: object) -> str:
 
 
 @functools.cache
-def _file_digest(thing: type | types.FunctionType) -> str:
-    """Of the source file of a class or function; torch and timm are told apart by their versions in the store's keys."""
+def _file_digest(thing: Callable[..., object]) -> str:
+    """Of the source file of a class or function."""
     try:
         return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
     except (OSError, TypeError) as error:

@@ -8,6 +8,7 @@ arithmetic, as everywhere on a CPU, stays float32.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ OPSET = 20
 
 _INT8_OPS = frozenset({"QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger", "MatMulIntegerToFloat"})
 _FLOAT_OPS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"})
+
+# What torch.onnx says, somewhere in a message of many lines, of an op that it cannot translate.
+_NO_OP = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
 
 class OnnxRuntime:
@@ -89,13 +93,14 @@ def _export(variant: Variant) -> onnx.ModelProto:
 
 
 def _explain(error: Exception) -> ConversionError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "No ONNX function found" in line or "No decompositions" in line]
-    message = (telling or lines or [type(error).__name__])[0]
+    unknown = sorted(set(_NO_OP.findall(str(error))))
+    if unknown:
+        message = f"torch.onnx cannot translate {', '.join(unknown)}"
+    else:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        message = f"torch.onnx could not export the model: {lines[0][:400]}"
     return ConversionError(
-        "onnxruntime",
-        f"torch.onnx could not export the model: {message[:400]}",
-        "Replace the op named above, or leave this runtime out with --targets.",
+        "onnxruntime", message, "Replace the op named above, or leave this runtime out with --targets."
     )
 
 

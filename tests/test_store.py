@@ -195,7 +195,7 @@ def test_several_builders_at_once_end_with_one_whole_result(store: Store, tmp_pa
 # What cannot be written
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES])
 def test_a_full_disk_is_said_and_stores_nothing(store: Store, code: int) -> None:
     def build(folder: Path) -> None:
         (folder / "half.txt").write_text("half")
@@ -208,6 +208,40 @@ def test_a_full_disk_is_said_and_stores_nothing(store: Store, code: int) -> None
     assert "--cache" in str(caught.value)
     assert CACHE_VARIABLE in str(caught.value)
     assert everything(store.root) == ["plan"]
+
+
+def test_a_disk_with_next_to_no_space_is_refused_before_a_stage(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pocketfit.store.LEAST_FREE_BYTES", 2**62)
+    with pytest.raises(OutputError, match=r"is full: .* MB are left.*Free some.*--cache"):
+        store.get("plan", "key", lambda folder: pytest.fail("a native library would have crashed here"))
+    assert everything(store.root) == ["plan"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("100000 requested and 25584 written"), RuntimeError("[enforce fail] unexpected pos 576 vs 534")],
+    ids=["numpy", "torch"],
+)
+def test_what_libraries_raise_on_a_full_disk_is_told_as_such(
+    store: Store, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def build(folder: Path) -> None:
+        monkeypatch.setattr("pocketfit.store.LEAST_FREE_BYTES", 2**62)  # it has become full meanwhile
+        raise error
+
+    with pytest.raises(OutputError, match="is full"):
+        store.get("plan", "key", build)
+    assert everything(store.root) == ["plan"]
+
+
+@pytest.mark.parametrize("error", [OSError("odd"), RuntimeError("mat1 and mat2 shapes cannot be multiplied")])
+def test_with_space_left_they_pass_through(store: Store, error: Exception) -> None:
+    def build(folder: Path) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        store.get("plan", "key", build)
+    assert caught.value is error
 
 
 def test_other_errors_of_the_system_pass_through(store: Store) -> None:

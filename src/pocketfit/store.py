@@ -18,10 +18,24 @@ from pathlib import Path
 
 from pocketfit.errors import OutputError
 
-__all__ = ["CACHE_VARIABLE", "Store", "default_cache", "key_of"]
+__all__ = ["CACHE_VARIABLE", "Store", "check_space", "default_cache", "key_of"]
 
 CACHE_VARIABLE = "POCKETFIT_CACHE"
+# Less than this is a full disk: no model worth deploying gets through a stage with it.
+LEAST_FREE_BYTES = 64 * 2**20
+
 _UNFINISHED = ".unfinished-"
+_UNWRITABLE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG),  # full, over quota, larger than the file system takes
+        *(errno.EACCES, errno.EPERM, errno.EROFS),
+        *(errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    }
+)
+_ADVICE = (
+    "Pocketfit keeps finished stages there: free some space, correct the permissions, or name another folder with "
+    f"--cache or {CACHE_VARIABLE}."
+)
 
 
 def default_cache() -> Path:
@@ -60,6 +74,9 @@ class Store:
             stage: name of the stage.
             key: from `key_of`.
             build: writes the result into the empty folder it is given; whatever it raises, nothing is stored.
+
+        Raises:
+            OutputError: the disk is full, or the folder cannot be written.
         """
         found = self.find(stage, key)
         if found is not None:
@@ -69,6 +86,7 @@ class Store:
             target.parent.mkdir(parents=True, exist_ok=True)
             building = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent))
         try:
+            check_space(building)
             with _explained(target):
                 build(building)
                 # Another run may have finished the same stage meanwhile: its result is as good.
@@ -85,6 +103,27 @@ class Store:
     def clear(self) -> None:
         """Delete everything stored."""
         shutil.rmtree(self.root, ignore_errors=True)
+
+
+def check_space(folder: Path) -> None:
+    """Refuse to go on with a disk that is full.
+
+    Native libraries say little or nothing of a full disk when they fail, and some end the process; so the disk is
+    looked at before they run, and after they failed.
+
+    Args:
+        folder: on the disk in question; it need not exist yet.
+
+    Raises:
+        OutputError: there is next to no space left.
+    """
+    free_bytes = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+    if free_bytes < LEAST_FREE_BYTES:
+        raise OutputError(
+            f"the disk of {folder} is full: {free_bytes / 1e6:.1f} MB are left, {LEAST_FREE_BYTES / 1e6:.0f} MB are the "
+            f"least to go on with. Free some, or choose another disk (--cache, {CACHE_VARIABLE}, TMPDIR); finished "
+            "stages are kept."
+        )
 
 
 def key_of(parts: Mapping[str, object]) -> str:
@@ -120,15 +159,12 @@ def _alive(pid: int) -> bool:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise OutputError(
-            f"cannot write to {path}: {error.strerror}. Pocketfit keeps finished stages there; "
-            f"name another folder with --cache or {CACHE_VARIABLE}."
-        ) from error
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
-            raise
-        raise OutputError(
-            f"cannot write to {path}: {error.strerror}. Free some space, or name another folder with --cache or "
-            f"{CACHE_VARIABLE}; finished stages are kept."
-        ) from error
+        if error.errno in _UNWRITABLE:
+            raise OutputError(f"cannot write to {path}: {error.strerror}. {_ADVICE}") from error
+        # numpy says how many bytes it could not write, but not why.
+        check_space(path)
+        raise
+    except RuntimeError:
+        check_space(path)  # torch does not even say that
+        raise

@@ -107,7 +107,7 @@ def test_built_in_runtimes_cannot_be_replaced(site: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-class TestThePage(run_page("test_torchfile.py")["TestTorchFile"]):  # type: ignore[misc]
+class TestThePage(run_page("tests/test_torchfile.py")["TestTorchFile"]):  # type: ignore[misc]
     """The suite as the page runs it, over the runtime that the page defines."""
 
     @pytest.fixture(scope="class", autouse=True)

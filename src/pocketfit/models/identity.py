@@ -82,10 +82,14 @@ def _described(value: object) -> str:
     raise _NoIdentityError
 
 
-@functools.cache
 def _file_digest(thing: Callable[..., object]) -> str:
     """Of the source file of a class or function."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(thing)).read_bytes()).hexdigest()
+        return _content_digest(inspect.getfile(thing))
     except (OSError, TypeError) as error:
         raise _NoIdentityError from error
+
+
+@functools.cache
+def _content_digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

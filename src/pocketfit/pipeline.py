@@ -8,18 +8,21 @@ Every stage is stored under the hash of what it was made from. A candidate that 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import psutil
 from pydantic import TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
@@ -33,16 +36,16 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import describe_host, measure_on_host
-from pocketfit.errors import ConversionError, InputError, PocketfitError
+from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
-from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
+from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, isolate, require
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.search.choose import Preference, choose
-from pocketfit.store import Store, default_cache, key_of
+from pocketfit.store import Store, check_space, default_cache, key_of
 from pocketfit.types import (
     Artifact,
     Budget,
@@ -54,6 +57,7 @@ from pocketfit.types import (
     Latency,
     LayerQuality,
     LoadedModel,
+    Parity,
     Precision,
     PreprocessSpec,
     QuantizationPlan,
@@ -62,6 +66,7 @@ from pocketfit.types import (
     StageTime,
 )
 from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.answers import answers
 from pocketfit.verify.parity import compare
 from pocketfit.verify.run import outputs_of, store_inputs
 
@@ -376,7 +381,12 @@ class _Run:
             return self.prove(*row, model_folder, plans[row[1]], inputs, data)
 
         with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
-            proved = list(pool.map(prove, rows))
+            running = [pool.submit(prove, row) for row in rows]
+            try:
+                proved = [one.result() for one in running]
+            except BaseException:
+                _stop(pool, running)
+                raise
         # Latency last and one at a time: nothing else may run on the machine meanwhile.
         return tuple(self.measure(one, data, expected) if isinstance(one, _Proved) else one for one in proved)
 
@@ -404,11 +414,14 @@ class _Run:
         key = key_of({"runtime": info.name, "model": model_folder.name, "plan": planned.key, "versions": versions})
 
         def build(out: Path, stage: _Stage) -> None:
+            scratch = Path(tempfile.gettempdir())
+            check_space(scratch)
             try:
                 artifact = convert_in_child(
                     info.name, model_folder, planned.path / "plan.json", out, log=out / "convert.log"
                 )
             except ConversionError as error:
+                check_space(scratch)  # converters work there, and know no better than to blame the model
                 # The same model fails the same way next time; a crash or a time-out may not, and is not stored.
                 (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint]))
             else:
@@ -442,18 +455,20 @@ class _Run:
 
         key = key_of({"artifact": proved.key, "host": describe_host()})
         name = f"measure {artifact.runtime} {artifact.precision}"
+        stage = "compare"
         try:
+            parity = _parity(proved.outputs, expected[artifact.precision, _scheme_of(artifact)])
+            stage = "measure"
             folder = self.stage(name, key, build, kind="measure")
         except InputError:
             raise
         except PocketfitError as error:
-            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure("measure", error))
+            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure(stage, error))
         latencies, memory = json.loads((folder / "measured.json").read_text())
         floats = expected[Precision.FLOAT32, Scheme.AFFINE]
         labels = data.evaluation.labels
-        scheme = artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
         evidence = Evidence(
-            parity=compare(proved.outputs, expected[artifact.precision, scheme]),
+            parity=parity,
             accuracy=None if labels is None else evaluate(proved.outputs, floats, labels),
             latencies=tuple(Latency(**one) for one in latencies),
             peak_memory_bytes=memory,
@@ -585,6 +600,14 @@ def _failure(stage: str, error: PocketfitError) -> Failure:
     return Failure(stage, reason, hint)
 
 
+def _parity(outputs: np.ndarray, expected: np.ndarray) -> Parity:
+    parity = compare(outputs, expected)
+    if not math.isfinite(parity.max_error):
+        # No budget would hold it back where the data has no labels, and no tolerance could be asked of it.
+        raise VerificationFailed("it answers NaN or infinity on held-out samples where the plan's simulation does not")
+    return parity
+
+
 def _tolerance(candidate: Candidate, expected: dict[tuple[Precision, Scheme], np.ndarray]) -> float:
     assert candidate.evidence is not None and candidate.artifact is not None
     outputs = expected[candidate.precision, _scheme_of(candidate.artifact)]
@@ -593,7 +616,18 @@ def _tolerance(candidate: Candidate, expected: dict[tuple[Precision, Scheme], np
 
 
 def _percent(outputs: np.ndarray, labels: np.ndarray | None) -> float | None:
-    return None if labels is None else 100 * float(np.mean(outputs.argmax(1) == labels))
+    return None if labels is None else 100 * float(np.mean(answers(outputs) == labels))
+
+
+def _stop(pool: ThreadPoolExecutor, running: Sequence[Future[Candidate | _Proved]]) -> None:
+    """End what runs in child processes: after Ctrl-C, or on a full disk, nobody waits for a converter's minutes."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while not all(one.done() for one in running):
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                if isolate.__name__ in child.cmdline():
+                    child.kill()
+        time.sleep(0.1)
 
 
 def _versions() -> dict[str, str]:

@@ -120,9 +120,9 @@ def check_space(folder: Path) -> None:
     free_bytes = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     if free_bytes < LEAST_FREE_BYTES:
         raise OutputError(
-            f"the disk of {folder} is full: {free_bytes / 1e6:.1f} MB are left, {LEAST_FREE_BYTES / 1e6:.0f} MB are the "
-            f"least to go on with. Free some, or choose another disk (--cache, {CACHE_VARIABLE}, TMPDIR); finished "
-            "stages are kept."
+            f"the disk of {folder} is full: {free_bytes / 1e6:.1f} MB are left, at least "
+            f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed. Free some, or choose another disk (--cache, {CACHE_VARIABLE}, "
+            "TMPDIR); finished stages are kept."
         )
 
 

@@ -43,7 +43,7 @@ def get_runtime(name: str) -> Runtime:
     """
     table = _table()
     if name not in table:
-        close = difflib.get_close_matches(name, table, n=1)
+        close = difflib.get_close_matches(name.lower(), table, n=1)
         meant = f" Did you mean '{close[0]}'?" if close else ""
         raise OptionError(f"unknown runtime '{name}'. Known here: {', '.join(table)}.{meant}")
     module, _, attribute = table[name].partition(":")

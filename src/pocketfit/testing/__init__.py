@@ -7,8 +7,8 @@ import pytest
 # Before the import: a failed check is to show the values that it compared.
 pytest.register_assert_rewrite("pocketfit.testing.contract")
 
-from pocketfit.testing.contract import Artifacts, RuntimeContract  # noqa: E402
+from pocketfit.testing.contract import RuntimeContract  # noqa: E402
 from pocketfit.testing.models import MODELS, TinyModel, build  # noqa: E402
-from pocketfit.testing.plans import Case, case_of, plans_of  # noqa: E402
+from pocketfit.testing.plans import Artifacts, Case, case_of, plans_of  # noqa: E402
 
 __all__ = ["MODELS", "Artifacts", "Case", "RuntimeContract", "TinyModel", "build", "case_of", "plans_of"]

@@ -8,7 +8,6 @@ It is run with pytest; each tiny model is converted at most once per precision. 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -29,39 +28,11 @@ from pocketfit.models.store import save
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.testing.models import MODELS, Mixed, TinyModel, build
-from pocketfit.testing.plans import Case, case_of
+from pocketfit.testing.plans import Artifacts, Case, case_of
 from pocketfit.types import Artifact, Precision, Runtime, RuntimeInfo, Session, Variant
 from pocketfit.verify.parity import compare
 
-__all__ = ["Artifacts", "RuntimeContract"]
-
-
-class Artifacts:
-    """Tiny models as files of one runtime; each is converted when it is first asked for.
-
-    Args:
-        runtime: what converts.
-        folder: empty; gets one folder per model and precision.
-    """
-
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
-        self._runtime = runtime
-        self._folder = folder
-        self._converted: dict[tuple[type[TinyModel], Precision], Artifact] = {}
-
-    def get(self, kind: type[TinyModel], precision: Precision) -> Artifact:
-        """The artifact; its folder is `out`, and `elsewhere` beside it was the working directory."""
-        if (kind, precision) not in self._converted:
-            self._converted[kind, precision] = self._convert(kind, precision)
-        return self._converted[kind, precision]
-
-    def _convert(self, kind: type[TinyModel], precision: Precision) -> Artifact:
-        folder = self._folder / f"{kind.__name__}-{precision}"
-        out, elsewhere = folder / "out", folder / "elsewhere"
-        out.mkdir(parents=True)
-        elsewhere.mkdir()
-        with contextlib.chdir(elsewhere):
-            return self._runtime.convert(case_of(kind).variant(precision), out)
+__all__ = ["RuntimeContract"]
 
 
 class RuntimeContract:

@@ -1,10 +1,12 @@
-"""A tiny network with its plans: what a converter is given, and what the artifact must answer."""
+"""A tiny network with its plans and its artifacts: what a converter is given, and what must come of it."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +17,9 @@ from pocketfit.compress.quantize.plan import float_plan, int8_plan
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.models.canonical import canonicalise
 from pocketfit.testing.models import TinyModel, build
-from pocketfit.types import LoadedModel, Precision, QuantizationPlan, Scheme, Variant
+from pocketfit.types import Artifact, LoadedModel, Precision, QuantizationPlan, Runtime, Scheme, Variant
 
-__all__ = ["Case", "case_of", "plans_of"]
+__all__ = ["Artifacts", "Case", "case_of", "plans_of"]
 
 CALIBRATION_BATCHES = 4
 SAMPLES = 16
@@ -81,3 +83,31 @@ def plans_of(model: LoadedModel, batches: list[np.ndarray]) -> dict[Precision, Q
         Precision.FLOAT16: float_plan(model, Precision.FLOAT16),
         Precision.INT8: int8,
     }
+
+
+class Artifacts:
+    """Tiny models as files of one runtime; each is converted when it is first asked for.
+
+    Args:
+        runtime: what converts.
+        folder: empty; gets one folder per model and precision.
+    """
+
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self._runtime = runtime
+        self._folder = folder
+        self._converted: dict[tuple[type[TinyModel], Precision], Artifact] = {}
+
+    def get(self, kind: type[TinyModel], precision: Precision) -> Artifact:
+        """The artifact; its folder is `out`, and `elsewhere` beside it was the working directory."""
+        if (kind, precision) not in self._converted:
+            self._converted[kind, precision] = self._convert(kind, precision)
+        return self._converted[kind, precision]
+
+    def _convert(self, kind: type[TinyModel], precision: Precision) -> Artifact:
+        folder = self._folder / f"{kind.__name__}-{precision}"
+        out, elsewhere = folder / "out", folder / "elsewhere"
+        out.mkdir(parents=True)
+        elsewhere.mkdir()
+        with contextlib.chdir(elsewhere):
+            return self._runtime.convert(case_of(kind).variant(precision), out)

@@ -18,10 +18,14 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-        self.head = nn.Linear(8 * 16, 10)
+        self.hidden = nn.Linear(8 * 16, 160)
+        self.head = nn.Linear(160, 10)
 
     def forward(self, x):
-        return self.head(self.features(x).flatten(1))
+        return self.head(self.embed(x))
+
+    def embed(self, x):
+        return torch.relu(self.hidden(self.features(x).flatten(1)))
 
 
 def build():
@@ -79,7 +83,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Net:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         network = module.build()
-        features = network.features(torch.from_numpy(digits.inputs[positions])).flatten(1)
+        features = network.embed(torch.from_numpy(digits.inputs[positions]))
         ones = torch.ones(len(features), 1)
         wanted = nn.functional.one_hot(torch.from_numpy(digits.labels[positions]), 10).float()
         solved = torch.linalg.lstsq(torch.cat([features, ones], 1).double(), wanted.double(), driver="gelsd").solution

@@ -95,13 +95,13 @@ def test_a_second_run_takes_everything_from_the_store_and_writes_the_same_bundle
 
 def test_the_result_holds_what_a_report_needs(request_of: Request) -> None:
     result = fit(request_of(out=None))
-    assert (result.model, result.input.shape) == ("build", (1, 1, 8, 8))
+    assert (result.model, result.input.shape) == ("digits_net", (1, 1, 8, 8))
     assert (result.calibration_samples, result.evaluation_samples) == (100, 599)
-    assert result.parameters == 8 * 9 + 8 + 8 * 16 * 10 + 10
+    assert result.parameters == 8 * 9 + 8 + 128 * 160 + 160 + 160 * 10 + 10
     assert result.float_percent is not None
-    assert result.float_percent > 85  # a least-squares classifier of these features reaches some 90%
+    assert result.float_percent > 90  # a least-squares classifier of random features reaches some 97%
     assert [one.precision for one in result.candidates] == list(Precision)
-    assert [layer.name for layer in result.layers[Scheme.AFFINE]] == ["conv2d", "linear"]
+    assert [layer.name for layer in result.layers[Scheme.AFFINE]] == ["conv2d", "linear", "linear_1"]
     assert Scheme.SYMMETRIC not in result.layers  # no runtime of this run computes so
     assert {"pocketfit", "torch", "onnxruntime", "python"} <= set(result.versions)
     assert from_json(as_json(result)) == result
@@ -120,7 +120,7 @@ def test_evidence_of_every_row(request_of: Request) -> None:
     assert sizes[0] > sizes[1]  # half the weights of float32
     int8 = row(result, Precision.INT8).evidence
     assert int8 is not None
-    assert (int8.kernels.int8, int8.kernels.total) == (2, 2)
+    assert (int8.kernels.int8, int8.kernels.total) == (3, 3)
 
 
 def test_stages_are_stored_once_and_nothing_unfinished_is_left(fitted) -> None:  # noqa: ANN001
@@ -189,7 +189,7 @@ def test_without_labels_there_is_no_accuracy_and_the_rest_goes_on(request_of: Re
 
 
 def test_other_calibration_samples_give_another_plan(request_of: Request) -> None:
-    plans = [read(fit_plan(request_of(targets=(), calibration_samples=count))) for count in (20, 21)]
+    plans = [read(fit_plan(request_of(targets=(), calibration_samples=count))) for count in (2, 30)]
     assert plans[0]["data_fingerprint"] != plans[1]["data_fingerprint"]
     assert plans[0]["activations"] != plans[1]["activations"]
 
@@ -234,6 +234,7 @@ def test_an_unknown_runtime_is_refused_with_those_that_are_known(request_of: Req
 
 FOREIGN = """
 import os
+import time
 from pathlib import Path
 import numpy as np
 from pocketfit.errors import ConversionError
@@ -277,7 +278,7 @@ def raise_():
 
 
 CONSTANT = np.linspace(0, 1, 10, dtype=np.float32)[None]
-Constant = runtime("constant", lambda image: CONSTANT)
+Constant = runtime("constant", lambda image: time.sleep(0.005) or CONSTANT)
 Crashes = runtime("crashes", fail=os.abort)
 Raises = runtime("raises", fail=raise_)
 Refuses = runtime("refuses", fail=refuse)
@@ -359,7 +360,7 @@ UNSUPPORTED = textwrap.dedent(
     import torch
     from torch import nn
 
-    class Sums(nn.Module):
+    class Sorted(nn.Module):
         input_shape = (1, 8, 8)
 
         def __init__(self):
@@ -368,16 +369,16 @@ UNSUPPORTED = textwrap.dedent(
             self.head = nn.Linear(64, 10)
 
         def forward(self, x):
-            return torch.cumsum(self.head(x.flatten(1)), 1)
+            return torch.sort(self.head(x.flatten(1)), 1)[0]
     """
 )
 
 
 @pytest.mark.slow
 def test_an_op_that_one_runtime_lacks_costs_that_runtime_only(request_of: Request, tmp_path: Path) -> None:
-    (tmp_path / "sums.py").write_text(UNSUPPORTED)
+    (tmp_path / "sorted.py").write_text(UNSUPPORTED)
     request = request_of(
-        model=f"{tmp_path / 'sums.py'}:Sums",
+        model=f"{tmp_path / 'sorted.py'}:Sorted",
         weights=None,
         targets=("onnxruntime", "ncnn"),
         precisions=(Precision.FLOAT32,),
@@ -386,9 +387,9 @@ def test_an_op_that_one_runtime_lacks_costs_that_runtime_only(request_of: Reques
     assert list(reasons(result)) == ["ncnn"]
     stage, reason = reasons(result)["ncnn"]
     assert stage == "convert"
-    assert "cumsum" in reason.lower()
+    assert "sort" in reason
     assert [choice.precision for choice in result.choices] == [Precision.FLOAT32, None]
-    assert "cumsum" in result.choices[1].reason.lower()
+    assert "sort" in result.choices[1].reason
 
 
 # A dry run, and outputs that cannot be written

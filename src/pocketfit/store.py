@@ -121,8 +121,8 @@ def check_space(folder: Path) -> None:
     if free_bytes < LEAST_FREE_BYTES:
         raise OutputError(
             f"the disk of {folder} is full: {free_bytes / 1e6:.1f} MB are left, at least "
-            f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed. Free some, or choose another disk (--cache, {CACHE_VARIABLE}, "
-            "TMPDIR); finished stages are kept."
+            f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed. Free some, or choose another disk with --cache, "
+            f"{CACHE_VARIABLE} or TMPDIR; finished stages are kept."
         )
 
 

@@ -7,6 +7,9 @@
 4. Ops that only move or select values (reshape, pooling by maximum, concatenation, ...) cannot requantize in LiteRT:
    their inputs and outputs share one scale. Only what has a fixed range keeps out of a concatenation's scale.
 5. The result of any other op is quantized only where a quantizable op reads it.
+6. The model's answer stays float where that costs no INT8 layer: 8 bits make equals of answers that lie close together
+   (SqueezeNet, whose last op is a mean, then answers 1.5% of images differently). A layer that writes the answer must
+   quantize it to stay on an INT8 kernel; its range is never clipped.
 
 Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
 "Quantize ONNX models", on Q/DQ placement.
@@ -110,10 +113,12 @@ class Placement:
     Args:
         layers: names of layers, in graph order.
         tensors: names of INT8 tensors, in graph order, each with the name of its scale group.
+        answers: scale groups of tensors that the model returns.
     """
 
     layers: tuple[str, ...]
     tensors: dict[str, str]
+    answers: frozenset[str] = frozenset()
 
 
 def is_layer(node: Node) -> bool:
@@ -129,7 +134,20 @@ def place(graph: torch.fx.GraphModule) -> Placement:
     """Decide where quantization goes in a canonical graph."""
     layers = tuple(node.name for node in graph.graph.nodes if is_layer(node))
     quantized = [node for node in graph.graph.nodes if _is_quantized(node)]
-    return Placement(layers=layers, tensors=_groups(quantized))
+    tensors = _groups(quantized)
+    answers = {tensors[node.name] for node in graph.graph.output_node().all_input_nodes if node.name in tensors}
+    for group in [answer for answer in answers if _can_stay_float(graph, tensors, answer)]:
+        tensors = {name: other for name, other in tensors.items() if other != group}
+    return Placement(layers=layers, tensors=tensors, answers=frozenset(answers & set(tensors.values())))
+
+
+def _can_stay_float(graph: torch.fx.GraphModule, tensors: dict[str, str], group: str) -> bool:
+    """Whether no layer writes or reads the group's tensors, and nothing else needs them in INT8."""
+    members = [node for node in graph.graph.nodes if tensors.get(node.name) == group]
+    written = {source for node in members for source in (node, *node.all_input_nodes) if is_layer(source)}
+    by_layer = any(node in written or fused_activation(source) is node for source in written for node in members)
+    readers = {user for node in members for user in node.users} - set(members)
+    return not by_layer and not any(_is_quantizable(user) or is_layer(user) for user in readers)
 
 
 def _is_quantized(node: Node) -> bool:

@@ -9,7 +9,13 @@ from pydantic import TypeAdapter
 from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_layer, place
-from pocketfit.compress.quantize.ranges import mse_affine, mse_symmetric, room_for_bias, weight_scales
+from pocketfit.compress.quantize.ranges import (
+    affine_from_range,
+    mse_affine,
+    mse_symmetric,
+    room_for_bias,
+    weight_scales,
+)
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import source_of
@@ -88,6 +94,11 @@ def _array(graph: GraphModule, node: object) -> np.ndarray:
     return values
 
 
+def _affine(statistics: TensorStatistics, *, clip: bool) -> tuple[float, int]:
+    """By mean squared error; for the model's answer the whole range, since clipping makes equals of the best ones."""
+    return mse_affine(statistics) if clip else affine_from_range(statistics.minimum, statistics.maximum)
+
+
 def _activations(
     graph: GraphModule, placement: Placement, statistics: Mapping[str, TensorStatistics]
 ) -> dict[str, ActivationPlan]:
@@ -98,7 +109,7 @@ def _activations(
     plans: dict[str, ActivationPlan] = {}
     for group, names in members.items():
         shared = merge(statistics[name] for name in names)
-        scale, zero_point = FIXED_RANGES.get(targets[group]) or mse_affine(shared)
+        scale, zero_point = FIXED_RANGES.get(targets[group]) or _affine(shared, clip=group not in placement.answers)
         symmetric = mse_symmetric(shared)
         for name in names:
             plans[name] = ActivationPlan(

@@ -24,7 +24,7 @@ Request = Callable[..., FitRequest]
 
 
 @pytest.fixture
-def request_of(fitted, tmp_path: Path) -> Request:  # noqa: ANN001 - tests/conftest.py cannot be imported from here
+def request_of(fitted, tmp_path: Path) -> Request:
     """A request like that of the finished run, with its stages at hand and an output of its own."""
 
     def build(**changes: object) -> FitRequest:
@@ -71,16 +71,14 @@ def row(result: FitResult, precision: Precision) -> Candidate:
 # A run from end to end
 
 
-def test_the_bundle_is_whole_and_gives_the_answers_it_promises(fitted) -> None:  # noqa: ANN001
+def test_the_bundle_is_whole_and_gives_the_answers_it_promises(fitted) -> None:
     assert {path.name for path in fitted.bundle.iterdir()} >= {"manifest.json", "plans", "golden", "report.html"}
     checks = verify_bundle(fitted.bundle).checks
     assert [(check.runtime, check.outcome) for check in checks] == [("onnxruntime", Outcome.PASSED)]
     assert checks[0].agreement == 1.0
 
 
-def test_a_second_run_takes_everything_from_the_store_and_writes_the_same_bundle(
-    fitted, request_of: Request  # noqa: ANN001
-) -> None:
+def test_a_second_run_takes_everything_from_the_store_and_writes_the_same_bundle(fitted, request_of: Request) -> None:
     seen = Recorder()
     result = fit(request_of(), seen)
     assert set(seen.started) <= {"load", "data", "pack"}
@@ -114,7 +112,7 @@ def test_evidence_of_every_row(request_of: Request) -> None:
         assert one.evidence.size_bytes == one.artifact.size_bytes > 0
         assert one.evidence.accuracy is not None
         assert abs(one.evidence.accuracy.drop_points) < 2
-        assert [latency.threads for latency in one.evidence.latencies] == list(range(1, min(2, os.cpu_count() or 1) + 1))
+        assert [latency.threads for latency in one.evidence.latencies] == [1, 2][: os.cpu_count()]
         assert one.evidence.parity.agreement == 1.0
     sizes = [one.evidence.size_bytes for one in result.candidates if one.evidence]
     assert sizes[0] > sizes[1]  # half the weights of float32
@@ -123,13 +121,13 @@ def test_evidence_of_every_row(request_of: Request) -> None:
     assert (int8.kernels.int8, int8.kernels.total) == (3, 3)
 
 
-def test_stages_are_stored_once_and_nothing_unfinished_is_left(fitted) -> None:  # noqa: ANN001
+def test_stages_are_stored_once_and_nothing_unfinished_is_left(fitted) -> None:
     stages = {path.name for path in fitted.cache.iterdir()}
     assert {"model", "calibrate", "plan", "simulate", "inputs", "convert", "run", "measure"} <= stages
     assert not list(fitted.cache.glob("*/.unfinished*"))
 
 
-def test_progress_reaches_the_number_of_samples(net, tmp_path: Path) -> None:  # noqa: ANN001
+def test_progress_reaches_the_number_of_samples(net, tmp_path: Path) -> None:
     seen = Recorder()
     request = FitRequest(net.model, "digits", weights=net.weights, targets=(), cache=tmp_path, calibration_samples=25)
     fit(request, seen)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shape
-from pocketfit.errors import BudgetMissed, OptionError
+from pocketfit.errors import BudgetMissed, OptionError, OutputError
 
 if TYPE_CHECKING:
     from pocketfit.pipeline import FitRequest
@@ -66,6 +67,7 @@ def fit(
     from pocketfit.search.budget import parse_max_drop, parse_max_size
     from pocketfit.types import Budget
 
+    _check_report(report)
     if prefer not in ("size", "latency"):
         raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
     _check_count("--calibration-samples", calibration_samples)
@@ -134,6 +136,12 @@ def _write_report(result: FitResult, path: Path) -> None:
     from pocketfit.report.html import write_html
 
     write_html(result, path)
+
+
+def _check_report(path: Path | None) -> None:
+    """Refuse a place for the report before the long work after which it is written."""
+    if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
+        raise OutputError(f"--report {path} cannot be written. Give a file in a folder that exists and can be written.")
 
 
 def _show_intentions(request: FitRequest) -> None:

@@ -1,7 +1,8 @@
 """LiteRT (formerly TensorFlow Lite): `.tflite` files whose integers are the plan's own.
 
 The plan's graph goes through litert-torch, which folds the quantize and dequantize nodes into integer ops and makes
-INT8 inputs and outputs of them; a session converts from and to float32 with the scales stored in the file.
+INT8 inputs of them, and INT8 outputs where a layer writes them; a session converts from and to float32 with the scales
+stored in the file.
 Float16 stores the weights of layers in half behind a dequantize op, as TensorFlow Lite's own float16 files do.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.litert_format import compact
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -36,16 +38,16 @@ class LiteRT:
         scheme=Scheme.AFFINE,
         platforms=("android", "ios", "linux", "macos", "windows"),
         delegates=("xnnpack", "gpu", "nnapi", "coreml"),
-        note="INT8 throughout, inputs and outputs included",
+        note="INT8 inputs; outputs where a layer writes them",
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.tflite`: batch 1, NCHW; INT8 inputs and outputs in an INT8 plan, float32 otherwise."""
+        """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
         content = _convert(variant)
         if variant.plan.precision is Precision.FLOAT16:
             content = _store_weights_in_half(content)
         path = out / "model.tflite"
-        path.write_bytes(content)
+        path.write_bytes(compact(content))
         interpreter = _interpreter(path, threads=1, delegate=False)
         return Artifact(
             runtime=self.info.name,

@@ -128,9 +128,7 @@ class MobileNetV2(nn.Module):
 class _InvertedResidual(nn.Module):
     """Widens the channels, filters each one spatially and narrows them again."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int, expansion: int = _MOBILENET_EXPANSION
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int = _MOBILENET_EXPANSION) -> None:
         """Builds the block; an expansion of 1 leaves the widening convolution out."""
         super().__init__()
         width = in_channels * expansion

@@ -1,5 +1,7 @@
 """What is special to ONNX Runtime; the contract suite covers what every runtime promises."""
 
+import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -149,3 +151,18 @@ def test_the_file_is_a_valid_model(artifacts: Artifacts, precision: Precision) -
     program = File(artifacts.get(Mixed, precision)).program
     onnx.checker.check_model(program, full_check=True)
     assert [(opset.domain, opset.version) for opset in program.opset_import] == [("", 20)]
+
+
+def test_nothing_is_reported_or_stored_about_the_user(artifacts: Artifacts, tmp_path: Path) -> None:
+    # A fresh process with a home of its own: ONNX Runtime writes a device identifier there unless told not to.
+    artifact = artifacts.get(Mixed, Precision.INT8)
+    program = (
+        "import numpy, sys; from pathlib import Path; from pocketfit.runtimes import get_runtime; "
+        "from pocketfit.types import *; "
+        "spec = TensorSpec('x', (1,)); "
+        "artifact = Artifact('onnxruntime', Precision.INT8, Scheme.AFFINE, (Path(sys.argv[1]),), spec, spec); "
+        "get_runtime('onnxruntime').open(artifact).kernels()"
+    )
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", program, str(artifact.files[0])], env=environment, check=True)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []

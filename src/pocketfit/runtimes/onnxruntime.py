@@ -8,13 +8,14 @@ arithmetic, as everywhere on a CPU, stays float32.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
@@ -138,11 +139,21 @@ def _store_weights_in_half(program: onnx.ModelProto, variant: Variant) -> None:
     graph.node.extend([*casts, *rest])
 
 
+def _silent_onnxruntime() -> Any:
+    """Import ONNX Runtime so that it sends and stores nothing about its user.
+
+    Official Linux and macOS builds report home unless this variable is set before the import; the function of the
+    Python API comes too late to keep a device identifier from being written.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
 class _Session:
     def __init__(self, artifact: Artifact, threads: int) -> None:
-        import onnxruntime
-
-        onnxruntime.disable_telemetry_events()
+        onnxruntime = _silent_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -163,8 +174,8 @@ class _Session:
 
     def _optimised_ops(self) -> Counter[str]:
         import onnx
-        import onnxruntime
 
+        onnxruntime = _silent_onnxruntime()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "optimised.onnx"
             self._options.optimized_model_filepath = str(path)

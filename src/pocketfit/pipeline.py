@@ -13,13 +13,12 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import psutil
@@ -45,6 +44,7 @@ from pocketfit.models.store import restore, save
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, isolate, require
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.search.choose import Preference, choose
+from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, check_space, default_cache, key_of
 from pocketfit.types import (
     Artifact,
@@ -63,7 +63,6 @@ from pocketfit.types import (
     QuantizationPlan,
     Runtime,
     Scheme,
-    StageTime,
 )
 from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
@@ -118,28 +117,6 @@ class FitRequest:
     cache: Path | None = None
 
 
-class Watcher(Protocol):
-    """Somebody who watches a run; every method may be called from several threads."""
-
-    def start(self, stage: str, total: int | None) -> None:
-        """A stage begins; `total` samples are to be done, None when that is unknown."""
-        ...
-
-    def advance(self, stage: str, done: int) -> None:
-        """So many samples of the stage are done in all."""
-        ...
-
-    def finish(self, stage: str, seconds: float, reused: bool) -> None:
-        """A stage ended, or its stored result was found."""
-        ...
-
-
-class _Nobody:
-    def start(self, stage: str, total: int | None) -> None: ...
-    def advance(self, stage: str, done: int) -> None: ...
-    def finish(self, stage: str, seconds: float, reused: bool) -> None: ...
-
-
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
     """Fit a model into a phone: plan, convert, prove, choose and pack.
 
@@ -158,7 +135,7 @@ def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
     runtimes = _targets(request)
     if request.out is not None:
         check_destination(request.out)
-    return _Run(request, runtimes, watcher or _Nobody()).fit()
+    return _Run(request, runtimes, watcher or Nobody()).fit()
 
 
 def intentions(request: FitRequest) -> tuple[str, ...]:
@@ -171,7 +148,7 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
     runtimes = _targets(request)
     if request.out is not None:
         check_destination(request.out)
-    run = _Run(request, runtimes, _Nobody())
+    run = _Run(request, runtimes, Nobody())
     model, _ = run.load()
     data = run.data(model)
     missing = [runtime for runtime in runtimes if not is_installed(runtime)]
@@ -214,9 +191,8 @@ class _Run:
     def __init__(self, request: FitRequest, runtimes: tuple[Runtime, ...], watcher: Watcher) -> None:
         self.request = request
         self.runtimes = runtimes
-        self.watcher = watcher
         self.store = Store(request.cache or default_cache())
-        self.times: list[StageTime] = []
+        self.stages = Stages(self.store, watcher)
         self.versions = _versions()
 
     def fit(self) -> FitResult:
@@ -244,19 +220,19 @@ class _Run:
             choices=choices,
             layers=quality,
             notes=(*data.notes, *(note for planned in plans.values() for note in planned.plan.notes)),
-            stages=tuple(self.times),
+            stages=tuple(self.stages.times),
             host=describe_host(),
             versions=self.versions,
         )
         if self.request.out is not None and any(choice.precision for choice in choices):
             self.pack(model, data, plans, expected, result)
-        return replace(result, stages=tuple(self.times))
+        return replace(result, stages=tuple(self.stages.times))
 
     # load and data -----------------------------------------------------------------------------------------------
 
     def load(self) -> tuple[LoadedModel, Path]:
         """The model as it is stored: exported once, found again as long as module and weights are the same."""
-        with self.timed("load"):
+        with self.stages.timed("load"):
             request = self.request
             source = find_source(request.model, weights=request.weights, input_shape=request.input_shape)
             assert source.input_shape is not None  # find_source sees to it
@@ -277,7 +253,7 @@ class _Run:
             return replace(stored, name=name, source=request.model, preprocess=source.preprocess), folder
 
     def data(self, model: LoadedModel) -> Dataset:
-        with self.timed("data") as stage:
+        with self.stages.timed("data") as stage:
             return load_data(
                 self.request.data,
                 preprocess=self.request.preprocess or model.preprocess,
@@ -306,21 +282,21 @@ class _Run:
         size = BATCH if model.dynamic_batch else 1
         total = len(data.calibration.inputs)
 
-        def observe(out: Path, stage: _Stage) -> None:
+        def observe(out: Path, stage: Stage) -> None:
             names = place(model.graph).tensors
             statistics = calibrate(model.graph, batches(data.calibration, size), names, stage.add)
             save_statistics(statistics, out / "statistics.npz")
 
         key = key_of(made_from)
-        statistics = load_statistics(self.stage("calibrate", key, observe, total) / "statistics.npz")
+        statistics = load_statistics(self.stages.stored("calibrate", key, observe, total) / "statistics.npz")
 
-        def decide(out: Path, stage: _Stage) -> None:
+        def decide(out: Path, stage: Stage) -> None:
             plan = int8_plan(model, statistics, data_fingerprint=data.calibration.fingerprint, samples=total)
             plan, quality = correct_biases(model, plan, list(batches(data.calibration, size)), stage.add)
             _write_plan(plan, out)
             (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
 
-        folder = self.stage("plan", key, decide, 2 * total)
+        folder = self.stages.stored("plan", key, decide, 2 * total)
         return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
 
     def quality(self, plans: dict[Precision, _Planned]) -> dict[Scheme, tuple[LayerQuality, ...]]:
@@ -348,13 +324,13 @@ class _Run:
     def simulate(self, model: LoadedModel, data: Dataset, planned: _Planned, scheme: Scheme) -> np.ndarray:
         key = key_of({"plan": planned.key, "scheme": scheme, "evaluation": data.evaluation.fingerprint})
 
-        def run(out: Path, stage: _Stage) -> None:
+        def run(out: Path, stage: Stage) -> None:
             samples = batches(data.evaluation, BATCH if model.dynamic_batch else 1)
             np.save(out / "outputs.npy", simulate(model, planned.plan, scheme, samples, stage.add))
 
         name = f"simulate {planned.plan.precision}"
         name += f" {scheme}" if planned.plan.precision is Precision.INT8 else ""
-        folder = self.stage(name, key, run, len(data.evaluation.inputs), kind="simulate")
+        folder = self.stages.stored(name, key, run, len(data.evaluation.inputs), kind="simulate")
         outputs: np.ndarray = np.load(folder / "outputs.npy")
         return outputs
 
@@ -370,7 +346,7 @@ class _Run:
         plans: dict[Precision, _Planned],
         expected: dict[tuple[Precision, Scheme], np.ndarray],
     ) -> tuple[Candidate, ...]:
-        inputs = self.stage(
+        inputs = self.stages.stored(
             "inputs",
             key_of({"evaluation": data.evaluation.fingerprint}),
             lambda out, _: store_inputs(data.evaluation, out),
@@ -413,7 +389,7 @@ class _Run:
         versions = {package: metadata.version(package) for package in info.packages}
         key = key_of({"runtime": info.name, "model": model_folder.name, "plan": planned.key, "versions": versions})
 
-        def build(out: Path, stage: _Stage) -> None:
+        def build(out: Path, stage: Stage) -> None:
             scratch = Path(tempfile.gettempdir())
             check_space(scratch)
             try:
@@ -427,7 +403,7 @@ class _Run:
             else:
                 (out / "artifact.json").write_text(json.dumps(artifact_to_json(artifact)))
 
-        folder = self.stage(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
+        folder = self.stages.stored(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
         if (folder / "failure.json").exists():
             raise ConversionError(*json.loads((folder / "failure.json").read_text()))
         return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
@@ -435,12 +411,12 @@ class _Run:
     def run(self, artifact: Artifact, key: str, inputs: Path, data: Dataset) -> tuple[np.ndarray, KernelUse]:
         total = len(data.evaluation.inputs)
 
-        def build(out: Path, stage: _Stage) -> None:
+        def build(out: Path, stage: Stage) -> None:
             kernels = outputs_of(artifact, inputs, out / "outputs.npy", progress=stage.add, log=out / "run.log")
             (out / "kernels.json").write_text(json.dumps(asdict(kernels)))
 
         run_key = key_of({"artifact": key, "evaluation": data.evaluation.fingerprint})
-        folder = self.stage(f"run {artifact.runtime} {artifact.precision}", run_key, build, total, kind="run")
+        folder = self.stages.stored(f"run {artifact.runtime} {artifact.precision}", run_key, build, total, kind="run")
         outputs: np.ndarray = np.load(folder / "outputs.npy")
         return outputs, KernelUse(**json.loads((folder / "kernels.json").read_text()))
 
@@ -449,7 +425,7 @@ class _Run:
     ) -> Candidate:
         artifact = proved.artifact
 
-        def build(out: Path, stage: _Stage) -> None:
+        def build(out: Path, stage: Stage) -> None:
             latencies, memory = measure_on_host(artifact, log=out / "measure.log")
             (out / "measured.json").write_text(json.dumps([[asdict(one) for one in latencies], memory]))
 
@@ -459,7 +435,7 @@ class _Run:
         try:
             parity = _parity(proved.outputs, expected[artifact.precision, _scheme_of(artifact)])
             stage = "measure"
-            folder = self.stage(name, key, build, kind="measure")
+            folder = self.stages.stored(name, key, build, kind="measure")
         except InputError:
             raise
         except PocketfitError as error:
@@ -499,7 +475,7 @@ class _Run:
             if one.artifact is not None
         }
         first = next(iter(batches(data.evaluation, GOLDEN_SAMPLES)))
-        with self.timed("pack"):
+        with self.stages.timed("pack"):
             write_bundle(
                 Contents(
                     model=model.name,
@@ -520,51 +496,6 @@ class _Run:
                 ),
                 self.request.out,
             )
-
-    # stages ------------------------------------------------------------------------------------------------------
-
-    def stage(
-        self,
-        name: str,
-        key: str,
-        build: Callable[[Path, _Stage], None],
-        total: int | None = None,
-        kind: str | None = None,
-    ) -> Path:
-        """Find or build a stored stage, and tell the watcher."""
-        reused = self.store.find(kind or name, key) is not None
-        with self.timed(name, total, reused) as stage:
-            return self.store.get(kind or name, key, lambda out: build(out, stage))
-
-    @contextmanager
-    def timed(self, name: str, total: int | None = None, reused: bool = False) -> Iterator[_Stage]:
-        start = time.perf_counter()
-        if not reused:
-            self.watcher.start(name, total)
-        yield _Stage(self.watcher, name)
-        seconds = time.perf_counter() - start
-        self.times.append(StageTime(name, seconds, reused))
-        self.watcher.finish(name, seconds, reused)
-
-
-class _Stage:
-    """What a running stage reports its progress to."""
-
-    def __init__(self, watcher: Watcher, name: str) -> None:
-        self.watcher = watcher
-        self.name = name
-        self.done = 0
-
-    def add(self, samples: int) -> None:
-        self.set(self.done + samples)
-
-    def set(self, samples: int) -> None:
-        self.done = samples
-        self.watcher.advance(self.name, samples)
-
-    def report(self, done: int, total: int) -> None:
-        self.watcher.start(self.name, total)
-        self.set(done)
 
 
 @dataclass(frozen=True)

@@ -116,9 +116,15 @@ def run_fit(request: FitRequest, *, as_json: bool, report: Path | None = None) -
     if report is not None:
         _write_report(result, report)
     if not any(choice.precision for choice in result.choices):
-        raise BudgetMissed("nothing fits the budget; the table above says how far off each is. No bundle was written")
+        raise BudgetMissed(f"{_why_nothing(result)}. No bundle was written")
     if not as_json:
         typer.echo(f"\nBundle: {request.out} (report.html inside). Check it anywhere: pocketfit verify {request.out}")
+
+
+def _why_nothing(result: FitResult) -> str:
+    if any(candidate.evidence for candidate in result.candidates):
+        return "nothing fits the budget; the table above says how far off each is"
+    return "no runtime gave an artifact that runs; the table above says why"
 
 
 def _show(result: FitResult, as_json: bool) -> None:

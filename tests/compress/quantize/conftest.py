@@ -35,7 +35,7 @@ class Network(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _one_thread() -> Iterator[None]:
     """Layers this small only lose by threads, and sums come out the same on every machine."""
     threads = torch.get_num_threads()

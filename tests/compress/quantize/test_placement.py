@@ -14,21 +14,35 @@ Place = Callable[..., Placement]
 
 
 class Convolutions(nn.Module):
-    """Two convolutions of four channels for a function to put together."""
+    """Two convolutions of four channels for a function to put together, and a normalisation and a constant."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, tail: nn.Module) -> None:
         super().__init__()
         self.one, self.two = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.norm, self.shift = nn.LayerNorm(8), nn.Parameter(torch.randn(4, 1, 1))
         self.function = function
+        self.tail = tail
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.function(self, x)
+        return self.tail(self.function(self, x))
+
+
+@pytest.fixture
+def answered(graph_of: Callable[[nn.Module, tuple[int, ...]], GraphModule]) -> Place:
+    """Where quantization goes when the function's result is what the model answers."""
+    return lambda function: place(graph_of(Convolutions(function, nn.Identity()), SHAPE))
 
 
 @pytest.fixture
 def placed(graph_of: Callable[[nn.Module, tuple[int, ...]], GraphModule]) -> Place:
-    def placed(function: Function, shape: tuple[int, ...] = SHAPE) -> Placement:
-        return place(graph_of(Convolutions(function), shape))
+    """Where quantization goes when a linear layer, which is left out, reads the function's result."""
+
+    def placed(function: Function) -> Placement:
+        module = Convolutions(function, nn.LazyLinear(3))
+        module(torch.zeros(1, *SHAPE))  # the layer takes its size from what it is given first
+        placement = place(graph_of(module, SHAPE))
+        tensors = {name: group for name, group in placement.tensors.items() if name != "linear"}
+        return Placement(tuple(name for name in placement.layers if name != "linear"), tensors)
 
     return placed
 
@@ -92,14 +106,14 @@ def test_a_product_of_two_activations_is_no_layer(placed: Place) -> None:
     assert list(placement.tensors) == ["x", "conv2d", "conv2d_1", "matmul"]
 
 
-def test_a_convolution_with_computed_weights_is_no_layer(placed: Place) -> None:
-    placement = placed(lambda m, x: nn.functional.conv2d(x, torch.softmax(x, 1)))
+def test_a_convolution_with_computed_weights_is_no_layer(answered: Place) -> None:
+    placement = answered(lambda m, x: nn.functional.conv2d(x, torch.softmax(x, 1)))
     assert placement.layers == ()
     assert "conv2d" not in placement.tensors
 
 
-def test_an_unknown_op_stays_float_with_what_only_it_reads(placed: Place) -> None:
-    placement = placed(lambda m, x: torch.cumsum(torch.cumsum(x, 1), 1))
+def test_an_unknown_op_stays_float_with_what_only_it_reads(answered: Place) -> None:
+    placement = answered(lambda m, x: torch.cumsum(torch.cumsum(x, 1), 1))
     assert placement == Placement((), {})
 
 
@@ -109,31 +123,15 @@ def test_the_result_of_an_unknown_op_is_quantized_where_a_layer_reads_it(placed:
 
 
 def test_constants_that_are_added_are_tensors_but_weights_are_not(placed: Place) -> None:
-    class Shifted(Convolutions):
-        def __init__(self) -> None:
-            super().__init__(lambda m, x: m.one(x) + m.shift)
-            self.shift = nn.Parameter(torch.randn(4, 1, 1))
-
-    from pocketfit.models.export import canonical_graph
-
-    graph = canonical_graph(Shifted().eval(), torch.zeros(1, *SHAPE), dynamic_batch=False)
-    assert set(place(graph).tensors) == {"shift", "x", "conv2d", "add"}
+    assert set(placed(lambda m, x: m.one(x) + m.shift).tensors) == {"shift", "x", "conv2d", "add"}
 
 
 def test_parameters_of_a_normalisation_are_no_tensors(placed: Place) -> None:
-    class Normalised(Convolutions):
-        def __init__(self) -> None:
-            super().__init__(lambda m, x: m.norm(m.one(x)))
-            self.norm = nn.LayerNorm(8)
-
-    from pocketfit.models.export import canonical_graph
-
-    graph = canonical_graph(Normalised().eval(), torch.zeros(1, *SHAPE), dynamic_batch=False)
-    assert list(place(graph).tensors) == ["x", "conv2d", "layer_norm"]
+    assert list(placed(lambda m, x: m.norm(m.one(x))).tensors) == ["x", "conv2d", "layer_norm"]
 
 
-def test_index_tensors_are_left_alone(placed: Place) -> None:
-    placement = placed(lambda m, x: m.one(x)[:, torch.tensor([0, 2])])
+def test_index_tensors_are_left_alone(answered: Place) -> None:
+    placement = answered(lambda m, x: m.one(x)[:, torch.tensor([0, 2])])
     assert list(placement.tensors) == ["x", "conv2d"]
 
 
@@ -192,6 +190,29 @@ def test_what_has_a_fixed_range_keeps_out_of_a_concatenation(placed: Place) -> N
         return torch.cat([m.one(x).softmax(1).reshape(1, 4, 8, 8), m.two(x)], 1)
 
     assert groups(placed(function)) == [{"softmax", "reshape"}, {"conv2d_1", "cat"}]
+
+
+# What the model answers.
+
+
+def test_an_answer_that_no_layer_writes_stays_float(answered: Place) -> None:
+    placement = answered(lambda m, x: nn.functional.hardswish(m.one(x)).mean((2, 3)).softmax(1))
+    assert list(placement.tensors) == ["x", "conv2d", "hardswish", "mean"]
+    assert placement.answers == frozenset()
+
+
+def test_an_answer_that_a_layer_writes_is_quantized_and_known_as_the_answer(answered: Place) -> None:
+    placement = answered(lambda m, x: torch.relu(m.one(x)).flatten(1))
+    assert placement.tensors == {"x": "x", "relu": "relu", "flatten": "relu"}
+    assert placement.answers == {"relu"}
+
+
+def test_an_answer_that_a_layer_reads_as_well_is_quantized(answered: Place) -> None:
+    def function(m: Convolutions, x: torch.Tensor) -> torch.Tensor:
+        y = m.one(x).sigmoid()
+        return torch.cat([y, m.two(y)], 1)
+
+    assert list(answered(function).tensors) == ["x", "conv2d", "sigmoid", "conv2d_1", "cat"]
 
 
 # What runtimes fuse.

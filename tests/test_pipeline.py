@@ -20,6 +20,8 @@ from pocketfit.pipeline import FitRequest, fit, intentions
 from pocketfit.report.summary import as_json, from_json
 from pocketfit.types import Budget, Candidate, FitResult, Precision, Scheme
 
+pytestmark = pytest.mark.slow
+
 Request = Callable[..., FitRequest]
 
 
@@ -372,7 +374,6 @@ UNSUPPORTED = textwrap.dedent(
 )
 
 
-@pytest.mark.slow
 def test_an_op_that_one_runtime_lacks_costs_that_runtime_only(request_of: Request, tmp_path: Path) -> None:
     (tmp_path / "sorted.py").write_text(UNSUPPORTED)
     request = request_of(

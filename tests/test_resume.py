@@ -21,6 +21,7 @@ CODE = "import sys; from pocketfit.cli.app import run; raise SystemExit(run(sys.
 PATIENCE_S = 240
 
 Command = list[str]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -79,7 +80,6 @@ def digests(bundle: Path) -> dict[str, str]:
     return {name: entry.sha256 for name, entry in files.items() if name != "report.html"}
 
 
-@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_with_the_same_bundle(
     command: Callable[[str], Command], tmp_path: Path
 ) -> None:
@@ -93,7 +93,8 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bundle(
         ".out.*.partial",
     )
     for moment in moments:
-        with running(killed) as process:
+        # A killed process leaves its scratch files, which are not to pile up on the machine of the tests.
+        with running(killed, TMPDIR=str(tmp_path)) as process:
             wait_for(folder, moment, process)
             children = family(process)
             process.send_signal(signal.SIGKILL)

@@ -430,6 +430,7 @@ def test_a_cache_on_a_full_disk(refused: Refused, small_disk: Callable[[int], Pa
     assert not [path for path in disk.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_an_output_on_a_full_disk(fitted, small_disk: Callable[[int], Path], capsys) -> None:
     disk = small_disk(10**6)  # the report alone takes five megabytes
     line = ["fit", fitted.net.model, "--weights", str(fitted.net.weights), "--data", "digits"]
@@ -441,6 +442,7 @@ def test_an_output_on_a_full_disk(fitted, small_disk: Callable[[int], Path], cap
     assert list(disk.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_a_stage_is_stored(net, small_disk, tmp_path: Path) -> None:
     """In a process of its own, because native code that meets a full disk may end the process."""
     disk = small_disk(80 * 10**6)

@@ -13,6 +13,8 @@ from pocketfit.cli.app import run
 from pocketfit.report.summary import from_json
 from pocketfit.types import Precision
 
+pytestmark = pytest.mark.slow
+
 Fit = Callable[..., int]
 
 
@@ -113,7 +115,6 @@ def test_a_second_run_replaces_the_bundle(fit: Fit, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "onnxruntime" / "int8").exists()
 
 
-@pytest.mark.slow
 def test_an_op_that_no_runtime_takes_is_exit_code_3_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -347,7 +347,7 @@ def test_a_failure_on_a_full_disk_is_not_blamed_on_the_model(
         monkeypatch.setattr("pocketfit.store.LEAST_FREE_BYTES", 2**62)  # full from now on
         raise ConversionError("refuses", "torch.jit.trace could not record the model")
 
-    monkeypatch.setattr("pocketfit.pipeline.convert_in_child", refuse)
+    monkeypatch.setattr("pocketfit.proving.convert_in_child", refuse)
     request = request_of(targets=("refuses",), precisions=(Precision.FLOAT32,), cache=tmp_path / "cache")
     with pytest.raises(OutputError, match="is full"):
         fit(request)

@@ -7,21 +7,12 @@ Every stage is stored under the hash of what it was made from. A candidate that 
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import platform
-import tempfile
-import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-import psutil
 from pydantic import TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
@@ -34,40 +25,31 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
-from pocketfit.devices.host import describe_host, measure_on_host
-from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
+from pocketfit.devices.host import describe_host
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
-from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, isolate, require
-from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
+from pocketfit.proving import Planned, Prover, scheme_of
+from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
-from pocketfit.store import Store, check_space, default_cache, key_of
+from pocketfit.store import Store, default_cache, key_of
 from pocketfit.types import (
-    Artifact,
     Budget,
     Candidate,
-    Evidence,
-    Failure,
     FitResult,
-    KernelUse,
-    Latency,
     LayerQuality,
     LoadedModel,
-    Parity,
     Precision,
     PreprocessSpec,
     QuantizationPlan,
     Runtime,
     Scheme,
 )
-from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
-from pocketfit.verify.parity import compare
-from pocketfit.verify.run import outputs_of, store_inputs
+from pocketfit.verify.run import store_inputs
 
 __all__ = ["FitRequest", "Watcher", "fit", "intentions"]
 
@@ -176,15 +158,6 @@ def _targets(request: FitRequest) -> tuple[Runtime, ...]:
     return runtimes
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """A plan and where it is stored."""
-
-    plan: QuantizationPlan
-    path: Path
-    key: str
-
-
 class _Run:
     """One run; each method is a stage or a few that belong together."""
 
@@ -200,7 +173,10 @@ class _Run:
         data = self.data(model)
         plans = {precision: self.plan(model, data, precision) for precision in self.request.precisions}
         expected = self.simulate_all(model, data, plans)
-        candidates = self.candidates(model_folder, data, plans, expected)
+        inputs = self.inputs(data)
+        prover = Prover(self.stages, model_folder, plans, data.evaluation, inputs, expected)
+        rows = [(runtime, precision) for runtime in self.runtimes for precision in self.precisions(runtime)]
+        candidates = prover.candidates(rows)
         choices = choose(candidates, self.request.budget, self.request.prefer)
         floats = expected[Precision.FLOAT32, Scheme.AFFINE]
         inspection = inspect_model(model)
@@ -267,13 +243,13 @@ class _Run:
 
     # plan --------------------------------------------------------------------------------------------------------
 
-    def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> _Planned:
+    def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> Planned:
         if precision is not Precision.INT8:
             key = key_of(
                 {"fingerprint": model.fingerprint, "precision": precision, "pocketfit": self.versions["pocketfit"]}
             )
             folder = self.store.get("plan", key, lambda out: _write_plan(float_plan(model, precision), out))
-            return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+            return Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
         made_from = {
             "fingerprint": model.fingerprint,
             "calibration": data.calibration.fingerprint,
@@ -297,9 +273,9 @@ class _Run:
             (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
 
         folder = self.stages.stored("plan", key, decide, 2 * total)
-        return _Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+        return Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
 
-    def quality(self, plans: dict[Precision, _Planned]) -> dict[Scheme, tuple[LayerQuality, ...]]:
+    def quality(self, plans: dict[Precision, Planned]) -> dict[Scheme, tuple[LayerQuality, ...]]:
         if Precision.INT8 not in plans:
             return {}
         wanted = {runtime.info.scheme for runtime in self.runtimes}
@@ -309,7 +285,7 @@ class _Run:
     # simulate ----------------------------------------------------------------------------------------------------
 
     def simulate_all(
-        self, model: LoadedModel, data: Dataset, plans: dict[Precision, _Planned]
+        self, model: LoadedModel, data: Dataset, plans: dict[Precision, Planned]
     ) -> dict[tuple[Precision, Scheme], np.ndarray]:
         """Outputs on the held-out data for each plan and each scheme that some runtime needs, float32 always."""
         float32 = plans.get(Precision.FLOAT32) or self.plan(model, data, Precision.FLOAT32)
@@ -321,7 +297,7 @@ class _Run:
                     outputs[precision, scheme] = self.simulate(model, data, plans[precision], scheme)
         return outputs
 
-    def simulate(self, model: LoadedModel, data: Dataset, planned: _Planned, scheme: Scheme) -> np.ndarray:
+    def simulate(self, model: LoadedModel, data: Dataset, planned: Planned, scheme: Scheme) -> np.ndarray:
         key = key_of({"plan": planned.key, "scheme": scheme, "evaluation": data.evaluation.fingerprint})
 
         def run(out: Path, stage: Stage) -> None:
@@ -334,124 +310,14 @@ class _Run:
         outputs: np.ndarray = np.load(folder / "outputs.npy")
         return outputs
 
+    def inputs(self, data: Dataset) -> Path:
+        key = key_of({"evaluation": data.evaluation.fingerprint})
+        return self.stages.stored("inputs", key, lambda out, _: store_inputs(data.evaluation, out))
+
     # candidates --------------------------------------------------------------------------------------------------
 
     def precisions(self, runtime: Runtime) -> tuple[Precision, ...]:
         return tuple(precision for precision in self.request.precisions if precision in runtime.info.precisions)
-
-    def candidates(
-        self,
-        model_folder: Path,
-        data: Dataset,
-        plans: dict[Precision, _Planned],
-        expected: dict[tuple[Precision, Scheme], np.ndarray],
-    ) -> tuple[Candidate, ...]:
-        inputs = self.stages.stored(
-            "inputs",
-            key_of({"evaluation": data.evaluation.fingerprint}),
-            lambda out, _: store_inputs(data.evaluation, out),
-        )
-        rows = [(runtime, precision) for runtime in self.runtimes for precision in self.precisions(runtime)]
-
-        def prove(row: tuple[Runtime, Precision]) -> Candidate | _Proved:
-            return self.prove(*row, model_folder, plans[row[1]], inputs, data)
-
-        with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
-            running = [pool.submit(prove, row) for row in rows]
-            try:
-                proved = [one.result() for one in running]
-            except BaseException:
-                _stop(pool, running)
-                raise
-        # Latency last and one at a time: nothing else may run on the machine meanwhile.
-        return tuple(self.measure(one, data, expected) if isinstance(one, _Proved) else one for one in proved)
-
-    def prove(
-        self, runtime: Runtime, precision: Precision, model_folder: Path, planned: _Planned, inputs: Path, data: Dataset
-    ) -> Candidate | _Proved:
-        """Convert and run on the held-out data, both in child processes."""
-        name = runtime.info.name
-        stage = "install"
-        try:
-            require(runtime)
-            stage = "convert"
-            artifact, key = self.convert(runtime, model_folder, planned)
-            stage = "run"
-            outputs, kernels = self.run(artifact, key, inputs, data)
-        except InputError:
-            raise  # a full disk or a bad option concerns the whole run
-        except PocketfitError as error:
-            return Candidate(name, precision, failure=_failure(stage, error))
-        return _Proved(artifact, key, outputs, kernels)
-
-    def convert(self, runtime: Runtime, model_folder: Path, planned: _Planned) -> tuple[Artifact, str]:
-        info = runtime.info
-        versions = {package: metadata.version(package) for package in info.packages}
-        key = key_of({"runtime": info.name, "model": model_folder.name, "plan": planned.key, "versions": versions})
-
-        def build(out: Path, stage: Stage) -> None:
-            scratch = Path(tempfile.gettempdir())
-            check_space(scratch)
-            try:
-                artifact = convert_in_child(
-                    info.name, model_folder, planned.path / "plan.json", out, log=out / "convert.log"
-                )
-            except ConversionError as error:
-                check_space(scratch)  # converters work there, and know no better than to blame the model
-                # The same model fails the same way next time; a crash or a time-out may not, and is not stored.
-                (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint]))
-            else:
-                (out / "artifact.json").write_text(json.dumps(artifact_to_json(artifact)))
-
-        folder = self.stages.stored(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
-        if (folder / "failure.json").exists():
-            raise ConversionError(*json.loads((folder / "failure.json").read_text()))
-        return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
-
-    def run(self, artifact: Artifact, key: str, inputs: Path, data: Dataset) -> tuple[np.ndarray, KernelUse]:
-        total = len(data.evaluation.inputs)
-
-        def build(out: Path, stage: Stage) -> None:
-            kernels = outputs_of(artifact, inputs, out / "outputs.npy", progress=stage.add, log=out / "run.log")
-            (out / "kernels.json").write_text(json.dumps(asdict(kernels)))
-
-        run_key = key_of({"artifact": key, "evaluation": data.evaluation.fingerprint})
-        folder = self.stages.stored(f"run {artifact.runtime} {artifact.precision}", run_key, build, total, kind="run")
-        outputs: np.ndarray = np.load(folder / "outputs.npy")
-        return outputs, KernelUse(**json.loads((folder / "kernels.json").read_text()))
-
-    def measure(
-        self, proved: _Proved, data: Dataset, expected: dict[tuple[Precision, Scheme], np.ndarray]
-    ) -> Candidate:
-        artifact = proved.artifact
-
-        def build(out: Path, stage: Stage) -> None:
-            latencies, memory = measure_on_host(artifact, log=out / "measure.log")
-            (out / "measured.json").write_text(json.dumps([[asdict(one) for one in latencies], memory]))
-
-        key = key_of({"artifact": proved.key, "host": describe_host()})
-        name = f"measure {artifact.runtime} {artifact.precision}"
-        stage = "compare"
-        try:
-            parity = _parity(proved.outputs, expected[artifact.precision, _scheme_of(artifact)])
-            stage = "measure"
-            folder = self.stages.stored(name, key, build, kind="measure")
-        except InputError:
-            raise
-        except PocketfitError as error:
-            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure(stage, error))
-        latencies, memory = json.loads((folder / "measured.json").read_text())
-        floats = expected[Precision.FLOAT32, Scheme.AFFINE]
-        labels = data.evaluation.labels
-        evidence = Evidence(
-            parity=parity,
-            accuracy=None if labels is None else evaluate(proved.outputs, floats, labels),
-            latencies=tuple(Latency(**one) for one in latencies),
-            peak_memory_bytes=memory,
-            kernels=proved.kernels,
-            size_bytes=artifact.size_bytes,
-        )
-        return Candidate(artifact.runtime, artifact.precision, artifact, evidence)
 
     # pack --------------------------------------------------------------------------------------------------------
 
@@ -459,7 +325,7 @@ class _Run:
         self,
         model: LoadedModel,
         data: Dataset,
-        plans: dict[Precision, _Planned],
+        plans: dict[Precision, Planned],
         expected: dict[tuple[Precision, Scheme], np.ndarray],
         result: FitResult,
     ) -> None:
@@ -470,7 +336,7 @@ class _Run:
         measured = [candidate for candidate in result.candidates if candidate.evidence is not None]
         packed = [one for one in measured if self.request.keep_all or (one.runtime, one.precision) in chosen]
         golden = {
-            (one.precision, one.artifact.scheme): expected[one.precision, _scheme_of(one.artifact)][:GOLDEN_SAMPLES]
+            (one.precision, one.artifact.scheme): expected[one.precision, scheme_of(one.artifact)][:GOLDEN_SAMPLES]
             for one in packed
             if one.artifact is not None
         }
@@ -498,16 +364,6 @@ class _Run:
             )
 
 
-@dataclass(frozen=True)
-class _Proved:
-    """An artifact that converted and ran, with its outputs on the held-out data."""
-
-    artifact: Artifact
-    key: str
-    outputs: np.ndarray
-    kernels: KernelUse
-
-
 _QUALITY = TypeAdapter(dict[Scheme, tuple[LayerQuality, ...]])
 
 
@@ -520,45 +376,15 @@ def _scheme(precision: Precision, runtime: Runtime) -> Scheme:
     return runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
 
 
-def _scheme_of(artifact: Artifact) -> Scheme:
-    return artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
-
-
-def _failure(stage: str, error: PocketfitError) -> Failure:
-    if isinstance(error, ConversionError):
-        return Failure(stage, error.message, error.hint)
-    reason, _, hint = str(error).partition("\n")
-    return Failure(stage, reason, hint)
-
-
-def _parity(outputs: np.ndarray, expected: np.ndarray) -> Parity:
-    parity = compare(outputs, expected)
-    if not math.isfinite(parity.max_error):
-        # No budget would hold it back where the data has no labels, and no tolerance could be asked of it.
-        raise VerificationFailed("it answers NaN or infinity on held-out samples where the plan's simulation does not")
-    return parity
-
-
 def _tolerance(candidate: Candidate, expected: dict[tuple[Precision, Scheme], np.ndarray]) -> float:
     assert candidate.evidence is not None and candidate.artifact is not None
-    outputs = expected[candidate.precision, _scheme_of(candidate.artifact)]
+    outputs = expected[candidate.precision, scheme_of(candidate.artifact)]
     floor = TOLERANCE_FLOOR * float(np.abs(outputs).max())
     return max(TOLERANCE_FACTOR * candidate.evidence.parity.max_error, floor)
 
 
 def _percent(outputs: np.ndarray, labels: np.ndarray | None) -> float | None:
     return None if labels is None else 100 * float(np.mean(answers(outputs) == labels))
-
-
-def _stop(pool: ThreadPoolExecutor, running: Sequence[Future[Candidate | _Proved]]) -> None:
-    """End what runs in child processes: after Ctrl-C, or on a full disk, nobody waits for a converter's minutes."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    while not all(one.done() for one in running):
-        for child in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):
-                if isolate.__name__ in child.cmdline():
-                    child.kill()
-        time.sleep(0.1)
 
 
 def _versions() -> dict[str, str]:

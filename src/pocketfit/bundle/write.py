@@ -49,11 +49,6 @@ def write_bundle(contents: Contents, destination: Path) -> Path:
 
 
 def check_destination(destination: Path) -> None:
-    """Refuse a destination that a bundle must not replace.
-
-    Raises:
-        OutputError: it is a file, or a folder with other things in it.
-    """
     """Find out before long work whether a bundle may be written there; nothing is changed.
 
     Args:

@@ -48,10 +48,12 @@ def measure(
     for _ in range(warmup):
         session.run(inputs)
     times_ns: list[int] = []
-    while len(times_ns) < runs or sum(times_ns) < min_seconds * 1e9:
+    total_ns = 0
+    while len(times_ns) < runs or total_ns < min_seconds * 1e9:
         start = time.perf_counter_ns()
         session.run(inputs)
         times_ns.append(time.perf_counter_ns() - start)
+        total_ns += times_ns[-1]
     return _summarise(times_ns, threads)
 
 

@@ -1,8 +1,8 @@
 """The identity of a module before it is exported, so that the graph of an unchanged one is found in the store.
 
-Two modules of the same identity compute the same: their classes come from files with the same content, their
-attributes print alike, and their tensors hold the same bytes. An attribute that cannot be described that way leaves the
-module without an identity, and it is exported anew.
+Two modules of the same identity compute the same: their classes, and all of the user's own code that is loaded, come
+from files with the same content, their attributes print alike, and their tensors hold the same bytes. An attribute that
+cannot be described that way leaves the module without an identity, and it is exported anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import enum
 import functools
 import hashlib
 import inspect
+import sys
+import sysconfig
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,12 @@ __all__ = ["identity"]
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size, enum.Enum)
 # What nn.Module keeps for itself: children and tensors are described on their own, hooks have no part in export.
 _OWN = frozenset(vars(nn.Module()))
+
+
+_INSTALLED = (
+    *(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    Path(__file__).parents[1],
+)
 
 
 class _NoIdentityError(Exception):
@@ -42,6 +50,7 @@ def identity(module: nn.Module, *more: object) -> str | None:
         for part in _parts(module):
             digest.update(part.encode() + b"\n")
         digest.update(_described(more).encode())
+        digest.update("".join(_own_code()).encode())
     except _NoIdentityError:
         return None
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
@@ -62,6 +71,19 @@ def _parts(module: nn.Module) -> Iterator[str]:
             raise _NoIdentityError
         own = {key: value for key, value in vars(child).items() if key not in _OWN}
         yield from (f"{name}.{key} = {_described(own[key])}" for key in sorted(own))
+
+
+def _own_code() -> list[str]:
+    """Digests of every loaded file of the user's: a `forward` may call helpers from any of them."""
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    # Some modules of torch name files that do not exist.
+    own = sorted(file for file in files if file and file.endswith(".py") and _is_users(Path(file)))
+    return [_content_digest(file) for file in own]
+
+
+def _is_users(path: Path) -> bool:
+    """Not of Python, of an installed package or of Pocketfit: those are told apart by versions."""
+    return path.is_file() and not any(path.is_relative_to(root) for root in _INSTALLED)
 
 
 def _described(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def save(model: LoadedModel, folder: Path) -> None:
     """
     example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
     program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
-    torch.export.save(program, folder / GRAPH)
+    # Through memory: on a full disk torch's own writer ends the process instead of raising.
+    content = io.BytesIO()
+    torch.export.save(program, content)
+    (folder / GRAPH).write_bytes(content.getbuffer())
     fields = {name: value for name, value in vars(model).items() if name != "graph"}
     (folder / FIELDS).write_bytes(_ADAPTER.dump_json(_Fields(**fields), indent=2))
 

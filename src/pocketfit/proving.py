@@ -1,0 +1,231 @@
+"""From plans to rows of the table: convert and run each candidate in child processes, then measure it.
+
+A candidate that fails is a row with its reason; only what concerns the whole run, such as a full disk, ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from pocketfit.devices.host import describe_host, measure_on_host
+from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
+from pocketfit.runtimes import isolate, require
+from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
+from pocketfit.stages import Stage, Stages
+from pocketfit.store import check_space, key_of
+from pocketfit.types import (
+    Artifact,
+    Candidate,
+    Evidence,
+    Failure,
+    KernelUse,
+    Latency,
+    Parity,
+    Precision,
+    QuantizationPlan,
+    Runtime,
+    Samples,
+    Scheme,
+)
+from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.parity import compare
+from pocketfit.verify.run import outputs_of
+
+__all__ = ["Planned", "Prover", "scheme_of"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and where it is stored."""
+
+    plan: QuantizationPlan
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class _Proved:
+    """An artifact that converted and ran, with its outputs on the held-out data."""
+
+    artifact: Artifact
+    key: str
+    outputs: np.ndarray
+    kernels: KernelUse
+
+
+class Prover:
+    """Proves candidates of one model on one set of samples.
+
+    Args:
+        stages: find or build what a candidate needs.
+        model: folder of the canonical model, from `models.store.save`.
+        plans: one per precision.
+        samples: held-out.
+        inputs: folder of the samples, from `verify.run.store_inputs`.
+        expected: the simulation's outputs on the samples, float32 N×…, by precision and scheme; float32 always.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        model: Path,
+        plans: Mapping[Precision, Planned],
+        samples: Samples,
+        inputs: Path,
+        expected: Mapping[tuple[Precision, Scheme], np.ndarray],
+    ) -> None:
+        self.stages = stages
+        self.model = model
+        self.plans = plans
+        self.samples = samples
+        self.inputs = inputs
+        self.expected = expected
+
+    def candidates(self, rows: Sequence[tuple[Runtime, Precision]]) -> tuple[Candidate, ...]:
+        """Prove each row, two at a time, then measure those that ran, one at a time.
+
+        Args:
+            rows: runtimes and precisions, in the table's order.
+
+        Raises:
+            InputError: something that concerns the whole run, such as a full disk.
+        """
+        with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
+            running = [pool.submit(self.prove, *row) for row in rows]
+            try:
+                proved = [one.result() for one in running]
+            except BaseException:
+                _stop(pool, running)
+                raise
+        # Latency last and one at a time: nothing else may run on the machine meanwhile.
+        return tuple(self.measure(one) if isinstance(one, _Proved) else one for one in proved)
+
+    def prove(self, runtime: Runtime, precision: Precision) -> Candidate | _Proved:
+        """Convert and run on the held-out data, both in child processes."""
+        name = runtime.info.name
+        stage = "install"
+        try:
+            require(runtime)
+            stage = "convert"
+            artifact, key = self.convert(runtime, self.plans[precision])
+            stage = "run"
+            outputs, kernels = self.run(artifact, key)
+        except InputError:
+            raise  # a full disk or a bad option concerns the whole run
+        except PocketfitError as error:
+            return Candidate(name, precision, failure=_failure(stage, error))
+        return _Proved(artifact, key, outputs, kernels)
+
+    def convert(self, runtime: Runtime, planned: Planned) -> tuple[Artifact, str]:
+        """The artifact and the key it is stored under."""
+        info = runtime.info
+        versions = {package: metadata.version(package) for package in info.packages}
+        key = key_of({"runtime": info.name, "model": self.model.name, "plan": planned.key, "versions": versions})
+
+        def build(out: Path, stage: Stage) -> None:
+            scratch = Path(tempfile.gettempdir())
+            check_space(scratch)
+            try:
+                artifact = convert_in_child(
+                    info.name, self.model, planned.path / "plan.json", out, log=out / "convert.log"
+                )
+            except ConversionError as error:
+                check_space(scratch)  # converters work there, and know no better than to blame the model
+                # The same model fails the same way next time; a crash or a time-out may not, and is not stored.
+                (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint]))
+            else:
+                (out / "artifact.json").write_text(json.dumps(artifact_to_json(artifact)))
+
+        folder = self.stages.stored(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
+        if (folder / "failure.json").exists():
+            raise ConversionError(*json.loads((folder / "failure.json").read_text()))
+        return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
+
+    def run(self, artifact: Artifact, key: str) -> tuple[np.ndarray, KernelUse]:
+        """Its outputs on the held-out samples, and the kernels it was given."""
+        total = len(self.samples.inputs)
+
+        def build(out: Path, stage: Stage) -> None:
+            kernels = outputs_of(artifact, self.inputs, out / "outputs.npy", progress=stage.add, log=out / "run.log")
+            (out / "kernels.json").write_text(json.dumps(asdict(kernels)))
+
+        run_key = key_of({"artifact": key, "evaluation": self.samples.fingerprint})
+        folder = self.stages.stored(f"run {artifact.runtime} {artifact.precision}", run_key, build, total, kind="run")
+        outputs: np.ndarray = np.load(folder / "outputs.npy")
+        return outputs, KernelUse(**json.loads((folder / "kernels.json").read_text()))
+
+    def measure(self, proved: _Proved) -> Candidate:
+        """The finished row: latency and memory on this host, and what the outputs say."""
+        artifact = proved.artifact
+
+        def build(out: Path, stage: Stage) -> None:
+            latencies, memory = measure_on_host(artifact, log=out / "measure.log")
+            (out / "measured.json").write_text(json.dumps([[asdict(one) for one in latencies], memory]))
+
+        key = key_of({"artifact": proved.key, "host": describe_host()})
+        name = f"measure {artifact.runtime} {artifact.precision}"
+        stage = "compare"
+        try:
+            parity = _parity(proved.outputs, self.expected[artifact.precision, scheme_of(artifact)])
+            stage = "measure"
+            folder = self.stages.stored(name, key, build, kind="measure")
+        except InputError:
+            raise
+        except PocketfitError as error:
+            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure(stage, error))
+        latencies, memory = json.loads((folder / "measured.json").read_text())
+        floats = self.expected[Precision.FLOAT32, Scheme.AFFINE]
+        labels = self.samples.labels
+        evidence = Evidence(
+            parity=parity,
+            accuracy=None if labels is None else evaluate(proved.outputs, floats, labels),
+            latencies=tuple(Latency(**one) for one in latencies),
+            peak_memory_bytes=memory,
+            kernels=proved.kernels,
+            size_bytes=artifact.size_bytes,
+        )
+        return Candidate(artifact.runtime, artifact.precision, artifact, evidence)
+
+
+def scheme_of(artifact: Artifact) -> Scheme:
+    """Which simulation an artifact is compared with: one of float plans serves all runtimes."""
+    return artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
+
+
+def _failure(stage: str, error: PocketfitError) -> Failure:
+    if isinstance(error, ConversionError):
+        return Failure(stage, error.message, error.hint)
+    reason, _, hint = str(error).partition("\n")
+    return Failure(stage, reason, hint)
+
+
+def _parity(outputs: np.ndarray, expected: np.ndarray) -> Parity:
+    parity = compare(outputs, expected)
+    if not math.isfinite(parity.max_error):
+        # No budget would hold it back where the data has no labels, and no tolerance could be asked of it.
+        raise VerificationFailed("it answers NaN or infinity on held-out samples where the plan's simulation does not")
+    return parity
+
+
+def _stop(pool: ThreadPoolExecutor, running: Sequence[Future[Candidate | _Proved]]) -> None:
+    """End what runs in child processes: after Ctrl-C, or on a full disk, nobody waits for a converter's minutes."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    while not all(one.done() for one in running):
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                if isolate.__name__ in child.cmdline():
+                    child.kill()
+        time.sleep(0.1)

@@ -8,7 +8,7 @@ import importlib
 from benchmarks.results import publish
 
 # Each is a module with `run() -> list of rows`, whose docstring says what it measures.
-NAMES = ("int8_runtimes", "against_native_quantizers", "fit_time")
+NAMES = ("fit_time", "int8_runtimes", "against_native_quantizers")
 
 
 def main() -> None:

@@ -43,11 +43,11 @@ class LiteRT:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
-        content = _convert(variant)
+        content = compact(_convert(variant))
         if variant.plan.precision is Precision.FLOAT16:
             content = _store_weights_in_half(content)
         path = out / "model.tflite"
-        path.write_bytes(compact(content))
+        path.write_bytes(content)
         interpreter = _interpreter(path, threads=1, delegate=False)
         return Artifact(
             runtime=self.info.name,

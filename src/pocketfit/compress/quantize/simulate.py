@@ -77,8 +77,28 @@ def simulation_graph(graph: GraphModule, plan: QuantizationPlan, scheme: Scheme)
             # What a layer writes is quantized and clipped already: a fused activation has nothing left to do.
             if name not in plan.layers:
                 nodes[name].replace_all_uses_with(nodes[name].all_input_nodes[0])
+        if scheme is Scheme.AFFINE:
+            _divide(module)
     finish(module)
     return module
+
+
+def _divide(module: GraphModule) -> None:
+    """Quantize with a division, as ONNX and LiteRT define it; torch multiplies by the reciprocal.
+
+    The two fall on different sides of a half only for special values, but pixels are such values: with SqueezeNet's
+    input scale, one of the 256 was a unit off.
+    """
+    for node in module.graph.nodes:
+        if node.target is torch.ops.quantized_decomposed.quantize_per_tensor.default:
+            node.target = quantize_by_division
+
+
+def quantize_by_division(
+    values: torch.Tensor, scale: float, zero_point: int, lowest: int, highest: int, dtype: torch.dtype
+) -> torch.Tensor:
+    """`clip(round(x / scale) + zero_point)` in float32, halves to even; the arguments of torch's quantize op."""
+    return (values / scale).round_().add_(zero_point).clamp_(lowest, highest).to(dtype)
 
 
 def _written_by_layers(graph: GraphModule, plan: QuantizationPlan) -> dict[str, str]:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cases import CASES, Case
+from benchmarks.cases import CASES, Case, folder
 from benchmarks.results import Row
 from benchmarks.runs import dataset, held_out, outputs
 from pocketfit.bundle import Bundle, read_bundle
+from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.data.preprocess import batches
-from pocketfit.types import Artifact, FitResult, Precision
+from pocketfit.types import Artifact, Precision
 from pocketfit.verify.accuracy import evaluate
 
 Quantizer = Callable[[Path, list[np.ndarray], Path], None]
@@ -30,18 +31,18 @@ def run() -> list[Row]:
 
 
 def _compare(case: Case) -> Iterator[Row]:
-    result, path = case.fit()
-    bundle = read_bundle(path)
-    data = dataset(case, result)
+    bundle = _bundle(case)
+    about = bundle.manifest
+    data = dataset(case, about)
     images = list(batches(data.calibration, 1))
     labels = data.evaluation.labels
     assert labels is not None
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        inputs = held_out(case, result, work)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        inputs = held_out(case, about, work)
         floats = outputs(_artifact(bundle, "onnxruntime", Precision.FLOAT32), inputs, work)
         for runtime, tool, quantize in NATIVE:
-            yield _ours(case, runtime, result)
+            yield _ours(case, runtime, bundle)
             start = time.perf_counter()
             native = _quantized(bundle, runtime, quantize, images, work)
             seconds = time.perf_counter() - start
@@ -49,7 +50,9 @@ def _compare(case: Case) -> Iterator[Row]:
             yield _row(case, runtime, tool, accuracy.drop_points, accuracy.agreement, accuracy.samples, seconds)
 
 
-def _row(case: Case, runtime: str, tool: str, drop: float, agreement: float, samples: int, seconds: float) -> Row:
+def _row(
+    case: Case, runtime: str, tool: str, drop: float, agreement: float, samples: int, seconds: float | None
+) -> Row:
     return {
         "model": case.name,
         "runtime": runtime,
@@ -61,17 +64,26 @@ def _row(case: Case, runtime: str, tool: str, drop: float, agreement: float, sam
     }
 
 
-def _ours(case: Case, runtime: str, result: FitResult) -> Row:
-    row = next(one for one in result.candidates if one.runtime == runtime and one.precision is Precision.INT8)
-    assert row.evidence is not None and row.evidence.accuracy is not None
-    accuracy = row.evidence.accuracy
-    seconds = sum(one.seconds for one in result.stages if one.stage in ("calibrate", "plan"))
-    return _row(case, runtime, "pocketfit", accuracy.drop_points, accuracy.agreement, accuracy.samples, seconds)
+def _bundle(case: Case) -> Bundle:
+    """What an earlier benchmark fitted, or a new fit."""
+    known = folder() / "bundles" / case.name
+    return read_bundle(known if known.exists() else case.fit()[1])
+
+
+def _ours(case: Case, runtime: str, bundle: Bundle) -> Row:
+    entry = _entry(bundle, runtime, Precision.INT8)
+    assert entry.evidence is not None and entry.evidence.accuracy is not None
+    accuracy = entry.evidence.accuracy
+    # One plan serves all runtimes and is timed by fit_time.
+    return _row(case, runtime, "pocketfit", accuracy.drop_points, accuracy.agreement, accuracy.samples, None)
+
+
+def _entry(bundle: Bundle, runtime: str, precision: Precision) -> ArtifactEntry:
+    return next(one for one in bundle.manifest.artifacts if (one.runtime, one.precision) == (runtime, precision))
 
 
 def _artifact(bundle: Bundle, runtime: str, precision: Precision) -> Artifact:
-    entries = bundle.manifest.artifacts
-    return bundle.artifact(next(one for one in entries if (one.runtime, one.precision) == (runtime, precision)))
+    return bundle.artifact(_entry(bundle, runtime, precision))
 
 
 def _quantized(bundle: Bundle, runtime: str, quantize: Quantizer, images: list[np.ndarray], work: Path) -> Artifact:

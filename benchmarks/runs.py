@@ -7,29 +7,30 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cases import Case, folder
+from pocketfit.bundle.manifest import Manifest
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.types import Artifact, FitResult
 from pocketfit.verify.run import outputs_of, store_inputs
 
 
-def dataset(case: Case, result: FitResult) -> Dataset:
+def dataset(case: Case, about: FitResult | Manifest) -> Dataset:
     """The very samples that `fit` calibrated with and held out."""
     request = case.request(folder(), folder())
     return load_data(
         request.data,
         preprocess=request.preprocess,
-        input_shape=result.input.shape[1:],
+        input_shape=about.input.shape[1:],
         cache=folder() / "stages" / "images",
         calibration=request.calibration_samples,
     )
 
 
-def held_out(case: Case, result: FitResult, work: Path) -> Path:
+def held_out(case: Case, about: FitResult | Manifest, work: Path) -> Path:
     """The held-out inputs in a folder that `outputs` takes."""
     inputs = work / "inputs"
     inputs.mkdir()
-    store_inputs(dataset(case, result).evaluation, inputs)
+    store_inputs(dataset(case, about).evaluation, inputs)
     return inputs
 
 

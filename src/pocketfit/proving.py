@@ -133,7 +133,8 @@ class Prover:
         """The artifact and the key it is stored under."""
         info = runtime.info
         versions = {package: metadata.version(package) for package in info.packages}
-        key = key_of({"runtime": info.name, "model": self.model.name, "plan": planned.key, "versions": versions})
+        model = planned.plan.model_fingerprint
+        key = key_of({"runtime": info.name, "model": model, "plan": planned.key, "versions": versions})
 
         def build(out: Path, stage: Stage) -> None:
             scratch = Path(tempfile.gettempdir())

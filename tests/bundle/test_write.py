@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,13 +34,18 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """Writing stops in the middle, as on a full disk: no file of this process may grow beyond 200 bytes."""
+    """Writing stops in the middle, as on a full disk: no file of this process may grow beyond 200 bytes.
+
+    Not a fixture: its limit would hold while pytest writes its own report, which may go to a file.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_layout(contents: Contents, home: Path) -> None:
@@ -203,19 +209,16 @@ def test_a_file_in_the_way_is_refused(contents: Contents, home: Path) -> None:
     assert (home / "out").read_text() == "mine"
 
 
-def test_a_write_that_fails_halfway_leaves_nothing(contents: Contents, home: Path, small_files: None) -> None:
-    with pytest.raises(OutputError, match=r"cannot write the bundle .*Nothing was changed there"):
+def test_a_write_that_fails_halfway_leaves_nothing(contents: Contents, home: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot write the bundle .*Nothing was changed there"), small_files():
         write_bundle(contents, home / "out")
     assert names(home) == []
 
 
-def test_a_write_that_fails_halfway_leaves_the_old_bundle(
-    contents: Contents, home: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_write_that_fails_halfway_leaves_the_old_bundle(contents: Contents, home: Path) -> None:
     write_bundle(contents, home / "out")
     before = tree(home)
-    request.getfixturevalue("small_files")
-    with pytest.raises(OutputError):
+    with pytest.raises(OutputError), small_files():
         write_bundle(dataclasses.replace(contents, model="newer"), home / "out")
     assert tree(home) == before
 

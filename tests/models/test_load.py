@@ -57,10 +57,12 @@ def folder(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("spec", ["some_net.py:build", "some_net:build", "some_net:ready"])
-def test_a_factory_by_file_or_by_module(folder, spec):
+@pytest.mark.parametrize(
+    ("spec", "name"), [("some_net.py:build", "some_net"), ("some_net:build", "some_net"), ("some_net:ready", "ready")]
+)
+def test_a_factory_by_file_or_by_module(folder, spec, name):
     model = load_model(spec, input_shape=(3, 8, 8))
-    assert (model.name, model.source, model.output.shape) == ("some_net", spec, (1, 144))
+    assert (model.name, model.source, model.output.shape) == (name, spec, (1, 144))
 
 
 def test_a_name_can_be_given(folder):

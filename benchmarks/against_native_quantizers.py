@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cases import CASES, Case, folder
+from benchmarks.cases import CASES, Case
+from benchmarks.real_data import cache_folder
 from benchmarks.results import Row
 from benchmarks.runs import dataset, held_out, outputs
 from pocketfit.bundle import Bundle, read_bundle
@@ -66,7 +67,7 @@ def _row(
 
 def _bundle(case: Case) -> Bundle:
     """What an earlier benchmark fitted, or a new fit."""
-    known = folder() / "bundles" / case.name
+    known = cache_folder() / "bundles" / case.name
     return read_bundle(known if known.exists() else case.fit()[1])
 
 

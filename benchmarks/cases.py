@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.real_data import imagenet_1300
+from benchmarks.real_data import cache_folder, imagenet_1300
 from benchmarks.real_models import MOBILENET_V2_INPUT, SQUEEZENET_V1_1_INPUT, Preprocessing
 from pocketfit.cli.progress import Progress
 from pocketfit.pipeline import FitRequest, fit
@@ -41,21 +40,15 @@ class Case:
 
     def fit(self) -> tuple[FitResult, Path]:
         """Fit it, taking up what an earlier run stored; returns the table and the folder of the bundle."""
-        out = folder() / "bundles" / self.name
+        out = cache_folder() / "bundles" / self.name
         out.parent.mkdir(parents=True, exist_ok=True)
-        return watched_fit(self.request(out, folder() / "stages")), out
+        return watched_fit(self.request(out, cache_folder() / "stages")), out
 
 
 def watched_fit(request: FitRequest) -> FitResult:
     """Fit with progress on standard error."""
     with Progress(Console(stderr=True)) as progress:
         return fit(request, progress)
-
-
-def folder() -> Path:
-    """Where benchmarks keep what they make, outside the repository."""
-    chosen = os.environ.get("POCKETFIT_BENCH_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "pocketfit-benchmarks"
 
 
 def _spec(preprocessing: Preprocessing) -> PreprocessSpec:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import shutil
 import time
 
-from benchmarks.cases import CASES, folder, watched_fit
+from benchmarks.cases import CASES, watched_fit
+from benchmarks.real_data import cache_folder
 from benchmarks.results import Row
 
 
 def run() -> list[Row]:
     """One row per stage and run, and one for each whole run."""
     rows: list[Row] = []
-    stages = folder() / "stages"
+    stages = cache_folder() / "stages"
     shutil.rmtree(stages, ignore_errors=True)
-    out = folder() / "bundles" / CASES[0].name
+    out = cache_folder() / "bundles" / CASES[0].name
     out.parent.mkdir(parents=True, exist_ok=True)
     request = CASES[0].request(out, stages)
     for name in ("first", "second"):

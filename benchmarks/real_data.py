@@ -52,7 +52,7 @@ def imagenet_1300() -> Path:
         the images in it; those of classes without images are there too, but empty, so that the index
         of a sub-folder in sorted order equals the class index.
     """
-    return _build_once(_cache_folder() / "imagenet-val-1300", _fill_imagenet)
+    return _build_once(cache_folder() / "imagenet-val-1300", _fill_imagenet)
 
 
 def cifar10_jpeg() -> tuple[Path, Path]:
@@ -66,12 +66,12 @@ def cifar10_jpeg() -> tuple[Path, Path]:
         sub-folders named by class, "airplane" to "truck". Their alphabetical order is that of the
         CIFAR-10 class indices.
     """
-    root = _build_once(_cache_folder() / "cifar10-jpeg", _fill_cifar10)
+    root = _build_once(cache_folder() / "cifar10-jpeg", _fill_cifar10)
     return root / "train", root / "test"
 
 
-def _cache_folder() -> Path:
-    """Returns the folder for unpacked images, which need not exist yet."""
+def cache_folder() -> Path:
+    """Returns the folder outside the repository for what benchmarks make; it need not exist yet."""
     default = Path.home() / ".cache" / "pocketfit-benchmarks"
     return Path(os.environ.get(CACHE_VARIABLE) or default).expanduser()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cases import Case, folder
+from benchmarks.cases import Case
+from benchmarks.real_data import cache_folder
 from pocketfit.bundle.manifest import Manifest
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
@@ -16,12 +17,12 @@ from pocketfit.verify.run import outputs_of, store_inputs
 
 def dataset(case: Case, about: FitResult | Manifest) -> Dataset:
     """The very samples that `fit` calibrated with and held out."""
-    request = case.request(folder(), folder())
+    request = case.request(cache_folder(), cache_folder())
     return load_data(
         request.data,
         preprocess=request.preprocess,
         input_shape=about.input.shape[1:],
-        cache=folder() / "stages" / "images",
+        cache=cache_folder() / "stages" / "images",
         calibration=request.calibration_samples,
     )
 

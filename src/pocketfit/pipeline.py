@@ -114,10 +114,7 @@ def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
         InputError: model, data, options or output are not usable.
         RuntimeMissing: a runtime named in `targets` is not installed.
     """
-    runtimes = _targets(request)
-    if request.out is not None:
-        check_destination(request.out)
-    return _Run(request, runtimes, watcher or Nobody()).fit()
+    return _checked_run(request, watcher or Nobody()).fit()
 
 
 def intentions(request: FitRequest) -> tuple[str, ...]:
@@ -127,26 +124,31 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
         InputError: model, data, options or output are not usable.
         RuntimeMissing: a runtime named in `targets` is not installed.
     """
-    runtimes = _targets(request)
-    if request.out is not None:
-        check_destination(request.out)
-    run = _Run(request, runtimes, Nobody())
+    run = _checked_run(request, Nobody())
     model, _ = run.load()
     data = run.data(model)
-    missing = [runtime for runtime in runtimes if not is_installed(runtime)]
+    missing = [runtime for runtime in run.runtimes if not is_installed(runtime)]
     return (
         f"{model.name}: input {'x'.join(map(str, model.input.shape))}, fingerprint {model.fingerprint[:12]}",
         f"calibrate on {len(data.calibration.inputs)} unlabelled samples, "
         f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}",
         *(
             f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
-            for runtime in runtimes
+            for runtime in run.runtimes
             if runtime not in missing
         ),
         *(f"leave out {runtime.info.title}: not installed" for runtime in missing),
         f"write the bundle to {request.out}",
         *data.notes,
     )
+
+
+def _checked_run(request: FitRequest, watcher: Watcher) -> _Run:
+    """A run whose targets and destination were found usable before any work."""
+    runtimes = _targets(request)
+    if request.out is not None:
+        check_destination(request.out)
+    return _Run(request, runtimes, watcher)
 
 
 def _targets(request: FitRequest) -> tuple[Runtime, ...]:

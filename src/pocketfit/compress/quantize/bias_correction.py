@@ -67,12 +67,14 @@ def correct_biases(
     """
     held_back = samples[-max(1, len(samples) // 4) :]
     taken = samples[: -len(held_back)] or samples
+    with torch.no_grad():
+        floats = np.concatenate([model.graph(torch.from_numpy(batch)).numpy() for batch in held_back])
     quality = {}
     notes = list(plan.notes)
     for scheme in Scheme:
         walked = sweep(model.graph, plan, scheme, taken)
         corrected = with_biases(plan, scheme, walked.biases)
-        before, after = (_output_sqnr(model, one, scheme, held_back) for one in (plan, corrected))
+        before, after = (_sqnr(floats, simulate(model, one, scheme, held_back)) for one in (plan, corrected))
         if after >= before:
             plan = corrected
             notes.append(f"Bias correction ({scheme}): output SQNR {before:.1f} → {after:.1f} dB on held-back samples.")
@@ -118,11 +120,9 @@ def with_biases(plan: QuantizationPlan, scheme: Scheme, biases: dict[str, tuple[
     return replace(plan, layers=layers)
 
 
-def _output_sqnr(model: LoadedModel, plan: QuantizationPlan, scheme: Scheme, samples: list[np.ndarray]) -> float:
-    """Float output against INT8 output, in decibel."""
-    with torch.no_grad():
-        floats = np.concatenate([model.graph(torch.from_numpy(batch)).numpy() for batch in samples])
-    noise = float(np.square(floats - simulate(model, plan, scheme, samples), dtype=np.float64).sum())
+def _sqnr(floats: np.ndarray, int8: np.ndarray) -> float:
+    """Float outputs against INT8 outputs, in decibel."""
+    noise = float(np.square(floats - int8, dtype=np.float64).sum())
     return decibel(float(np.square(floats, dtype=np.float64).sum()), noise)
 
 

@@ -17,6 +17,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.fake import fake_quantize_weight
 from pocketfit.graph.attributes import get_tensor, set_tensor
 from pocketfit.types import LayerPlan, Precision, QuantizationPlan, Scheme
 
@@ -126,7 +127,7 @@ def _lower_layer(
             source = add_constant(module, f"{prefix}_weight", integer_weight(weight, layer))
         else:
             # On the grid already: the converter rounds halves its own way and must find the plan's integers.
-            source = add_constant(module, f"{prefix}_weight", on_grid(integer_weight(weight, layer), layer))
+            source = add_constant(module, f"{prefix}_weight", fake_quantize_weight(weight, layer))
             source = graph.call_function(_ops().quantize_per_channel.default, (source, *parameters, *arguments))
         restored = graph.call_function(_ops().dequantize_per_channel.default, (source, *parameters, *arguments))
         bias = plan_bias(module, node, layer, Scheme.SYMMETRIC if storage is Activations.SYMMETRIC else Scheme.AFFINE)
@@ -144,13 +145,6 @@ def integer_weight(weight: torch.Tensor, layer: LayerPlan) -> torch.Tensor:
         weight, scales, zeros, layer.axis, -127, 127, torch.int8
     )
     return integers
-
-
-def on_grid(integers: torch.Tensor, layer: LayerPlan) -> torch.Tensor:
-    """The float weight that the integers stand for."""
-    per_channel = [1] * integers.ndim
-    per_channel[layer.axis] = -1
-    return integers.float() * torch.tensor(layer.weight_scales, dtype=torch.float32).reshape(per_channel)
 
 
 def integer_bias(bias: torch.Tensor, layer: LayerPlan, input_scale: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,16 +5,33 @@ environment variable ``POCKETFIT_DATA``. What is unpacked from them goes into a 
 repository, named by ``POCKETFIT_BENCH_CACHE``, because the images may not be redistributed.
 """
 
+import gzip
 import os
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Part = Literal["train", "test"]
+Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 DATA_VARIABLE = "POCKETFIT_DATA"
 CACHE_VARIABLE = "POCKETFIT_BENCH_CACHE"
 IMAGENET_CLASSES = 1000
+
+_PARTS: tuple[Part, ...] = ("train", "test")
+# Only the 10,000 test images of MNIST are at hand; the first of them serve to train on.
+_MNIST_TRAIN = 8000
+_MNIST_SIDE = 28
+# Bytes before the values in the two kinds of IDX file: a magic number and one size for each dimension.
+_IDX_IMAGES_HEADER = 16
+_IDX_LABELS_HEADER = 8
 
 
 def data_file(relative: str) -> Path:
@@ -68,6 +85,52 @@ def cifar10_jpeg() -> tuple[Path, Path]:
     """
     root = _build_once(cache_folder() / "cifar10-jpeg", _fill_cifar10)
     return root / "train", root / "test"
+
+
+def cifar10_folder() -> Path:
+    """Lays out the 10,000 test images of CIFAR-10 as an image folder.
+
+    Returns:
+        A folder with ten sub-folders named by class; see :func:`cifar10_jpeg`.
+    """
+    return cifar10_jpeg()[1]
+
+
+def cifar10_arrays(part: Part) -> Arrays:
+    """Decodes one part of CIFAR-10.
+
+    Args:
+        part: "train" (50,000 images) or "test" (10,000 images).
+
+    Returns:
+        The images as (N, 32, 32, 3) uint8 RGB, ordered by class, and the (N,) class indices.
+    """
+    folder = _build_once(cache_folder() / "cifar10-arrays", _fill_cifar10_arrays)
+    return np.load(folder / f"{part}-images.npy"), np.load(folder / f"{part}-labels.npy")
+
+
+def mnist_arrays(part: Part) -> Arrays:
+    """Reads one part of the 10,000 MNIST test images.
+
+    Args:
+        part: "train" for the first 8,000 images, "test" for the last 2,000.
+
+    Returns:
+        The images as (N, 28, 28, 1) uint8, white on black, and the (N,) digits.
+    """
+    rows = slice(None, _MNIST_TRAIN) if part == "train" else slice(_MNIST_TRAIN, None)
+    pixels = _read_idx("mnist-lstm/t10k-images-idx3-ubyte.gz", _IDX_IMAGES_HEADER)
+    digits = _read_idx("mnist-lstm/t10k-labels-idx1-ubyte.gz", _IDX_LABELS_HEADER)
+    return pixels.reshape(-1, _MNIST_SIDE, _MNIST_SIDE, 1)[rows], digits[rows].astype(np.int64)
+
+
+def mnist_npz() -> Path:
+    """Writes the last 2,000 MNIST test images, on which no network of the benchmarks is trained.
+
+    Returns:
+        An ``.npz`` file with "x", (2000, 1, 28, 28) float32 in 0..1, and "y", the digits.
+    """
+    return _build_once(cache_folder() / "mnist", _fill_mnist) / "test.npz"
 
 
 def cache_folder() -> Path:
@@ -131,6 +194,49 @@ def _fill_cifar10(folder: Path) -> None:
     """
     for part in ("train", "test"):
         _unpack(data_file(f"cifar10-jpeg/{part}.tar.xz"), folder)
+
+
+def _fill_cifar10_arrays(folder: Path) -> None:
+    """Decodes both parts of CIFAR-10 into one file of images and one of labels each.
+
+    Args:
+        folder: The empty folder to fill.
+    """
+    for part, images in zip(_PARTS, cifar10_jpeg(), strict=True):
+        classes = sorted(path for path in images.iterdir() if path.is_dir())
+        files = [(path, index) for index, each in enumerate(classes) for path in sorted(each.iterdir())]
+        np.save(folder / f"{part}-images.npy", np.stack([_decode(path) for path, _ in files]))
+        np.save(folder / f"{part}-labels.npy", np.array([index for _, index in files], dtype=np.int64))
+
+
+def _decode(path: Path) -> npt.NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _fill_mnist(folder: Path) -> None:
+    """Writes the images that are held out, as floats.
+
+    Args:
+        folder: The empty folder to fill.
+    """
+    pixels, digits = mnist_arrays("test")
+    x = pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
+    np.savez_compressed(folder / "test.npz", x=x, y=digits)
+
+
+def _read_idx(relative: str, header: int) -> npt.NDArray[np.uint8]:
+    """Reads the bytes of a gzipped IDX file, without their shape.
+
+    Args:
+        relative: The file's path inside the data folder.
+        header: Bytes before the values.
+
+    Returns:
+        The values in one row.
+    """
+    values = gzip.decompress(data_file(relative).read_bytes())
+    return np.frombuffer(values, dtype=np.uint8, offset=header)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The way of the data: the only file that knows the order of the stages.
 
-    load → data → calibrate → plan → simulate → convert, run (each runtime × precision) → measure → choose → pack
+    load → data → calibrate → plan [→ rescue] → simulate → convert, run (each runtime × precision) → measure
+         → choose → pack
 
 Every stage is stored under the hash of what it was made from. A candidate that fails is a row with its reason.
 """
@@ -8,6 +9,7 @@ Every stage is stored under the hash of what it was made from. A candidate that 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -17,8 +19,12 @@ from pydantic import TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
 from pocketfit.bundle.write import check_destination
-from pocketfit.compress.quantize.bias_correction import correct_biases
+from pocketfit.compress.quantize.bias_correction import correct_biases, sweep
 from pocketfit.compress.quantize.calibrate import calibrate, load_statistics, save_statistics
+from pocketfit.compress.quantize.diagnose import Diagnosis, diagnose, tensor_quality
+from pocketfit.compress.quantize.divergence import divergence
+from pocketfit.compress.quantize.express import expressible
+from pocketfit.compress.quantize.ladder import Ladder
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
 from pocketfit.compress.quantize.simulate import simulate
@@ -31,7 +37,8 @@ from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
-from pocketfit.proving import Planned, Prover, scheme_of
+from pocketfit.proving import Planned, Prover, Row
+from pocketfit.rescuing import Rescue, Rescuer
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
@@ -47,15 +54,18 @@ from pocketfit.types import (
     QuantizationPlan,
     Runtime,
     Scheme,
+    Variant,
 )
 from pocketfit.verify.answers import answers
 from pocketfit.verify.run import store_inputs
 
-__all__ = ["FitRequest", "Watcher", "fit", "intentions"]
+__all__ = ["FitRequest", "Watcher", "diagnosis", "fit", "intentions"]
 
 # Larger batches gain nothing on a CPU and hold more activations at once.
 BATCH = 10
 GOLDEN_SAMPLES = 4
+# Calibration samples on which ops are quantized one at a time.
+DIAGNOSED = 32
 # An artifact may be as far from the golden outputs as twice the worst seen on the held-out data, on any processor.
 TOLERANCE_FACTOR = 2.0
 # Room for another processor's summation order where float artifacts agreed with the simulation to the last bit.
@@ -81,6 +91,7 @@ class FitRequest:
         evaluation_samples: largest number of held-out samples; None for all.
         keep_all: pack every artifact, not only the chosen ones.
         cache: folder of stored stages; None for the user's cache folder.
+        rescue: climb the ladder for the INT8 plan; None takes the first plan as it is.
     """
 
     model: str
@@ -97,6 +108,7 @@ class FitRequest:
     evaluation_samples: int | None = None
     keep_all: bool = False
     cache: Path | None = None
+    rescue: Rescue | None = None
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -115,6 +127,20 @@ def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
         RuntimeMissing: a runtime named in `targets` is not installed.
     """
     return _checked_run(request, watcher or Nobody()).fit()
+
+
+def diagnosis(request: FitRequest, scheme: Scheme, watcher: Watcher | None = None) -> tuple[Diagnosis, ...]:
+    """Which ops of a model suffer from INT8, and from what; the worst first.
+
+    Args:
+        request: what to look at; nothing is converted or written.
+        scheme: how activations are quantized.
+        watcher: told of every stage.
+
+    Raises:
+        InputError: model, data or options are not usable.
+    """
+    return _Run(request, (), watcher or Nobody()).diagnose(scheme)
 
 
 def intentions(request: FitRequest) -> tuple[str, ...]:
@@ -169,18 +195,21 @@ class _Run:
         self.store = Store(request.cache or default_cache())
         self.stages = Stages(self.store, watcher)
         self.versions = _versions()
+        self.simulated: dict[str, np.ndarray] = {}
 
     def fit(self) -> FitResult:
         model, model_folder = self.load()
         data = self.data(model)
-        plans = {precision: self.plan(model, data, precision) for precision in self.request.precisions}
-        expected = self.simulate_all(model, data, plans)
-        inputs = self.inputs(data)
-        prover = Prover(self.stages, model_folder, plans, data.evaluation, inputs, expected)
-        rows = [(runtime, precision) for runtime in self.runtimes for precision in self.precisions(runtime)]
-        candidates = prover.candidates(rows)
+        source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), model_folder, model_folder, "")
+        floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
+        plans = {precision: self.plan(source, data, precision) for precision in self.request.precisions}
+        ladder = None
+        if self.request.rescue is not None:
+            ladder = self.climb(model, data, self.request.rescue)
+            plans[Precision.INT8] = self.rescued(source, data, ladder)
+        rows = self.rows(data, plans)
+        candidates = Prover(self.stages, data.evaluation, self.inputs(data), floats).candidates(rows)
         choices = choose(candidates, self.request.budget, self.request.prefer)
-        floats = expected[Precision.FLOAT32, Scheme.AFFINE]
         inspection = inspect_model(model)
         quality = self.quality(plans)
         result = FitResult(
@@ -201,9 +230,12 @@ class _Run:
             stages=tuple(self.stages.times),
             host=describe_host(),
             versions=self.versions,
+            rungs=() if ladder is None else ladder.rungs,
         )
-        if self.request.out is not None and any(choice.precision for choice in choices):
-            self.pack(model, data, plans, expected, result)
+        # What was rescued as far as it would go is kept even where that is not far enough.
+        worth = any(choice.precision for choice in choices) or self.request.rescue is not None
+        if self.request.out is not None and worth:
+            self.pack(model, data, plans, rows, result)
         return replace(result, stages=tuple(self.stages.times))
 
     # load and data -----------------------------------------------------------------------------------------------
@@ -245,19 +277,17 @@ class _Run:
 
     # plan --------------------------------------------------------------------------------------------------------
 
-    def plan(self, model: LoadedModel, data: Dataset, precision: Precision) -> Planned:
+    def plan(self, source: Planned, data: Dataset, precision: Precision) -> Planned:
+        model = source.variant.model
         if precision is not Precision.INT8:
-            key = key_of(
-                {"fingerprint": model.fingerprint, "precision": precision, "pocketfit": self.versions["pocketfit"]}
-            )
-            folder = self.store.get("plan", key, lambda out: _write_plan(float_plan(model, precision), out))
-            return Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+            parts = {"fingerprint": model.fingerprint, "precision": precision}
+            return self.stored_plan(source, float_plan(model, precision), parts)
         made_from = {
             "fingerprint": model.fingerprint,
             "calibration": data.calibration.fingerprint,
             "versions": _only(self.versions, "pocketfit", "torch"),
         }
-        size = BATCH if model.dynamic_batch else 1
+        size = self.batch(model)
         total = len(data.calibration.inputs)
 
         def observe(out: Path, stage: Stage) -> None:
@@ -274,8 +304,46 @@ class _Run:
             _write_plan(plan, out)
             (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
 
-        folder = self.stages.stored("plan", key, decide, 2 * total)
-        return Planned(plan_from_json((folder / "plan.json").read_bytes()), folder, key)
+        return self.planned(source, self.stages.stored("plan", key, decide, 2 * total), key)
+
+    def stored_plan(self, source: Planned, plan: QuantizationPlan, made_from: Mapping[str, object]) -> Planned:
+        """A plan that takes no time to make, under the hash of what it was made from."""
+        key = key_of({**made_from, "pocketfit": self.versions["pocketfit"]})
+        return self.planned(source, self.store.get("plan", key, lambda out: _write_plan(plan, out)), key)
+
+    def planned(self, source: Planned, folder: Path, key: str) -> Planned:
+        plan = plan_from_json((folder / "plan.json").read_bytes())
+        return replace(source, variant=replace(source.variant, plan=plan), path=folder, key=key)
+
+    def batch(self, model: LoadedModel) -> int:
+        return BATCH if model.dynamic_batch else 1
+
+    # rescue ------------------------------------------------------------------------------------------------------
+
+    def climb(self, model: LoadedModel, data: Dataset, rescue: Rescue) -> Ladder:
+        schemes = tuple(dict.fromkeys(runtime.info.scheme for runtime in self.runtimes))
+        versions = _only(self.versions, "pocketfit", "torch")
+        return Rescuer(self.stages, model, data, schemes, self.batch(model), versions).climb(rescue)
+
+    def rescued(self, source: Planned, data: Dataset, ladder: Ladder) -> Planned:
+        """The ladder's best as converters are given it, with the quality of its layers."""
+        model, plan = ladder.draft.variant.model, replace(ladder.draft.variant.plan, notes=ladder.draft.notes)
+        folder = self.store.get("model", key_of({"fingerprint": model.fingerprint}), lambda out: save(model, out))
+        samples = list(batches(data.calibration, self.batch(model)))
+        schemes = dict.fromkeys(runtime.info.scheme for runtime in self.runtimes)
+
+        def judge(out: Path, stage: Stage) -> None:
+            _write_plan(plan, out)
+            reference = ladder.draft.base.graph
+            quality = {
+                scheme: sweep(model.graph, plan, scheme, samples, correct=False, reference=reference).quality
+                for scheme in schemes
+            }
+            (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
+
+        key = key_of({"plan": plan_to_json(plan), "model": model.fingerprint, "pocketfit": self.versions["pocketfit"]})
+        path = self.stages.stored("plan", key, judge)
+        return Planned(Variant(model, plan), folder, path, key)
 
     def quality(self, plans: dict[Precision, Planned]) -> dict[Scheme, tuple[LayerQuality, ...]]:
         if Precision.INT8 not in plans:
@@ -284,26 +352,56 @@ class _Run:
         stored = _QUALITY.validate_json((plans[Precision.INT8].path / "quality.json").read_bytes())
         return {scheme: layers for scheme, layers in stored.items() if scheme in wanted}
 
+    def diagnose(self, scheme: Scheme) -> tuple[Diagnosis, ...]:
+        model, folder = self.load()
+        data = self.data(model)
+        source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), folder, folder, "")
+        plan = self.plan(source, data, Precision.INT8).plan
+        samples = list(batches(data.calibration, self.batch(model)))
+        # Which op is to blame is plain from a part of the samples, and every op takes a run of the model.
+        part = samples[: max(1, DIAGNOSED // len(samples[0]))]
+        floats = simulate(model, source.plan, scheme, part)
+        with self.stages.timed("quality"):
+            quality = tensor_quality(model, plan, scheme, samples)
+        with self.stages.timed("sensitivity") as stage:
+            statistics = calibrate(model.graph, samples, place(model.graph).tensors)
+
+            def loss(changed: QuantizationPlan) -> float:
+                return divergence(simulate(model, changed, scheme, part), floats)
+
+            return diagnose(model, plan, statistics, loss, quality, stage.report)
+
     # simulate ----------------------------------------------------------------------------------------------------
 
-    def simulate_all(
-        self, model: LoadedModel, data: Dataset, plans: dict[Precision, Planned]
-    ) -> dict[tuple[Precision, Scheme], np.ndarray]:
-        """Outputs on the held-out data for each plan and each scheme that some runtime needs, float32 always."""
-        float32 = plans.get(Precision.FLOAT32) or self.plan(model, data, Precision.FLOAT32)
-        outputs = {(Precision.FLOAT32, Scheme.AFFINE): self.simulate(model, data, float32, Scheme.AFFINE)}
+    def rows(self, data: Dataset, plans: dict[Precision, Planned]) -> list[Row]:
+        """Every runtime in every precision it has, with the plan as it can express it and what must come of it."""
+        rows = []
         for runtime in self.runtimes:
             for precision in self.precisions(runtime):
-                scheme = _scheme(precision, runtime)
-                if (precision, scheme) not in outputs:
-                    outputs[precision, scheme] = self.simulate(model, data, plans[precision], scheme)
-        return outputs
+                planned, notes = self.expressed(plans[precision], runtime)
+                scheme = runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
+                rows.append(Row(runtime, planned, self.simulate(data, planned, scheme), notes))
+        return rows
 
-    def simulate(self, model: LoadedModel, data: Dataset, planned: Planned, scheme: Scheme) -> np.ndarray:
+    def expressed(self, planned: Planned, runtime: Runtime) -> tuple[Planned, tuple[str, ...]]:
+        """The nearest plan that the runtime can express, and what was changed for it."""
+        plan, notes = expressible(planned.plan, planned.variant.model, runtime.info)
+        if not notes:
+            return planned, ()
+        return self.stored_plan(planned, plan, {"plan": planned.key, "runtime": runtime.info.name}), notes
+
+    def simulate(self, data: Dataset, planned: Planned, scheme: Scheme) -> np.ndarray:
+        """Outputs on the held-out data; float plans do not depend on the scheme, one simulation serves all runtimes."""
         key = key_of({"plan": planned.key, "scheme": scheme, "evaluation": data.evaluation.fingerprint})
+        if key not in self.simulated:
+            self.simulated[key] = self._simulate(data, planned, scheme, key)
+        return self.simulated[key]
+
+    def _simulate(self, data: Dataset, planned: Planned, scheme: Scheme, key: str) -> np.ndarray:
+        model = planned.variant.model
 
         def run(out: Path, stage: Stage) -> None:
-            samples = batches(data.evaluation, BATCH if model.dynamic_batch else 1)
+            samples = batches(data.evaluation, self.batch(model))
             np.save(out / "outputs.npy", simulate(model, planned.plan, scheme, samples, stage.add))
 
         name = f"simulate {planned.plan.precision}"
@@ -328,20 +426,18 @@ class _Run:
         model: LoadedModel,
         data: Dataset,
         plans: dict[Precision, Planned],
-        expected: dict[tuple[Precision, Scheme], np.ndarray],
+        rows: list[Row],
         result: FitResult,
     ) -> None:
         from pocketfit.report.html import render_html
 
         assert self.request.out is not None
+        expected = {(row.runtime.info.name, row.precision): row.expected for row in rows}
         chosen = frozenset((choice.runtime, choice.precision) for choice in result.choices if choice.precision)
         measured = [candidate for candidate in result.candidates if candidate.evidence is not None]
-        packed = [one for one in measured if self.request.keep_all or (one.runtime, one.precision) in chosen]
-        golden = {
-            (one.precision, one.artifact.scheme): expected[one.precision, scheme_of(one.artifact)][:GOLDEN_SAMPLES]
-            for one in packed
-            if one.artifact is not None
-        }
+        everything = self.request.keep_all or not chosen
+        packed = [one for one in measured if everything or (one.runtime, one.precision) in chosen]
+        kinds = [(one.runtime, one.precision) for one in packed]
         first = next(iter(batches(data.evaluation, GOLDEN_SAMPLES)))
         with self.stages.timed("pack"):
             write_bundle(
@@ -355,7 +451,7 @@ class _Run:
                     chosen=chosen,
                     plans={one.precision: plan_to_json(plans[one.precision].plan) for one in packed},
                     golden_inputs=first,
-                    golden_outputs=golden,
+                    golden_outputs={kind: expected[kind][:GOLDEN_SAMPLES] for kind in kinds},
                     tolerances={(one.runtime, one.precision): _tolerance(one, expected) for one in packed},
                     preprocess=data.evaluation.preprocess,
                     classes=data.evaluation.classes,
@@ -373,14 +469,9 @@ def _write_plan(plan: QuantizationPlan, folder: Path) -> None:
     (folder / "plan.json").write_text(plan_to_json(plan))
 
 
-def _scheme(precision: Precision, runtime: Runtime) -> Scheme:
-    """Float outputs do not depend on the scheme; one simulation of them serves all."""
-    return runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
-
-
-def _tolerance(candidate: Candidate, expected: dict[tuple[Precision, Scheme], np.ndarray]) -> float:
-    assert candidate.evidence is not None and candidate.artifact is not None
-    outputs = expected[candidate.precision, scheme_of(candidate.artifact)]
+def _tolerance(candidate: Candidate, expected: dict[tuple[str, Precision], np.ndarray]) -> float:
+    assert candidate.evidence is not None
+    outputs = expected[candidate.runtime, candidate.precision]
     floor = TOLERANCE_FLOOR * float(np.abs(outputs).max())
     return max(TOLERANCE_FACTOR * candidate.evidence.parity.max_error, floor)
 

@@ -10,7 +10,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -38,28 +38,64 @@ from pocketfit.types import (
     QuantizationPlan,
     Runtime,
     Samples,
-    Scheme,
+    Variant,
 )
 from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.parity import compare
 from pocketfit.verify.run import outputs_of
 
-__all__ = ["Planned", "Prover", "scheme_of"]
+__all__ = ["Planned", "Prover", "Row"]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan and where it is stored."""
+    """A model with its plan and where the two are stored.
 
-    plan: QuantizationPlan
+    Args:
+        variant: what converters are given.
+        model: folder of the variant's model, from `models.store.save`.
+        path: folder that holds `plan.json`.
+        key: the plan's own.
+    """
+
+    variant: Variant
+    model: Path
     path: Path
     key: str
+
+    @property
+    def plan(self) -> QuantizationPlan:
+        """The variant's plan."""
+        return self.variant.plan
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is to become a row of the table.
+
+    Args:
+        runtime: converts and runs.
+        planned: the plan as this runtime can express it.
+        expected: the simulation's outputs on the held-out samples, float32 N×….
+        notes: what the runtime cannot express, in plain sentences.
+    """
+
+    runtime: Runtime
+    planned: Planned
+    expected: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def precision(self) -> Precision:
+        """The plan's."""
+        return self.planned.plan.precision
 
 
 @dataclass(frozen=True)
 class _Proved:
     """An artifact that converted and ran, with its outputs on the held-out data."""
 
+    row: Row
     artifact: Artifact
     key: str
     outputs: np.ndarray
@@ -71,40 +107,28 @@ class Prover:
 
     Args:
         stages: find or build what a candidate needs.
-        model: folder of the canonical model, from `models.store.save`.
-        plans: one per precision.
         samples: held-out.
         inputs: folder of the samples, from `verify.run.store_inputs`.
-        expected: the simulation's outputs on the samples, float32 N×…, by precision and scheme; float32 always.
+        floats: outputs of the float model on the samples, float32 N×….
     """
 
-    def __init__(
-        self,
-        stages: Stages,
-        model: Path,
-        plans: Mapping[Precision, Planned],
-        samples: Samples,
-        inputs: Path,
-        expected: Mapping[tuple[Precision, Scheme], np.ndarray],
-    ) -> None:
+    def __init__(self, stages: Stages, samples: Samples, inputs: Path, floats: np.ndarray) -> None:
         self.stages = stages
-        self.model = model
-        self.plans = plans
         self.samples = samples
         self.inputs = inputs
-        self.expected = expected
+        self.floats = floats
 
-    def candidates(self, rows: Sequence[tuple[Runtime, Precision]]) -> tuple[Candidate, ...]:
+    def candidates(self, rows: Sequence[Row]) -> tuple[Candidate, ...]:
         """Prove each row, two at a time, then measure those that ran, one at a time.
 
         Args:
-            rows: runtimes and precisions, in the table's order.
+            rows: in the table's order.
 
         Raises:
             InputError: something that concerns the whole run, such as a full disk.
         """
         with ThreadPoolExecutor(max_workers=max(1, min(2, os.cpu_count() or 1))) as pool:
-            running = [pool.submit(self.prove, *row) for row in rows]
+            running = [pool.submit(self.prove, row) for row in rows]
             try:
                 proved = [one.result() for one in running]
             except BaseException:
@@ -113,21 +137,21 @@ class Prover:
         # Latency last and one at a time: nothing else may run on the machine meanwhile.
         return tuple(self.measure(one) if isinstance(one, _Proved) else one for one in proved)
 
-    def prove(self, runtime: Runtime, precision: Precision) -> Candidate | _Proved:
+    def prove(self, row: Row) -> Candidate | _Proved:
         """Convert and run on the held-out data, both in child processes."""
-        name = runtime.info.name
+        name = row.runtime.info.name
         stage = "install"
         try:
-            require(runtime)
+            require(row.runtime)
             stage = "convert"
-            artifact, key = self.convert(runtime, self.plans[precision])
+            artifact, key = self.convert(row.runtime, row.planned)
             stage = "run"
             outputs, kernels = self.run(artifact, key)
         except InputError:
             raise  # a full disk or a bad option concerns the whole run
         except PocketfitError as error:
-            return Candidate(name, precision, failure=_failure(stage, error))
-        return _Proved(artifact, key, outputs, kernels)
+            return Candidate(name, row.precision, failure=_failure(stage, error), notes=row.notes)
+        return _Proved(row, artifact, key, outputs, kernels)
 
     def convert(self, runtime: Runtime, planned: Planned) -> tuple[Artifact, str]:
         """The artifact and the key it is stored under."""
@@ -141,7 +165,7 @@ class Prover:
             check_space(scratch)
             try:
                 artifact = convert_in_child(
-                    info.name, self.model, planned.path / "plan.json", out, log=out / "convert.log"
+                    info.name, planned.model, planned.path / "plan.json", out, log=out / "convert.log"
                 )
             except ConversionError as error:
                 check_space(scratch)  # converters work there, and know no better than to blame the model
@@ -180,30 +204,25 @@ class Prover:
         name = f"measure {artifact.runtime} {artifact.precision}"
         stage = "compare"
         try:
-            parity = _parity(proved.outputs, self.expected[artifact.precision, scheme_of(artifact)])
+            parity = _parity(proved.outputs, proved.row.expected)
             stage = "measure"
             folder = self.stages.stored(name, key, build, kind="measure")
         except InputError:
             raise
         except PocketfitError as error:
-            return Candidate(artifact.runtime, artifact.precision, artifact, failure=_failure(stage, error))
+            failure = _failure(stage, error)
+            return Candidate(artifact.runtime, artifact.precision, artifact, failure=failure, notes=proved.row.notes)
         latencies, memory = json.loads((folder / "measured.json").read_text())
-        floats = self.expected[Precision.FLOAT32, Scheme.AFFINE]
         labels = self.samples.labels
         evidence = Evidence(
             parity=parity,
-            accuracy=None if labels is None else evaluate(proved.outputs, floats, labels),
+            accuracy=None if labels is None else evaluate(proved.outputs, self.floats, labels),
             latencies=tuple(Latency(**one) for one in latencies),
             peak_memory_bytes=memory,
             kernels=proved.kernels,
             size_bytes=artifact.size_bytes,
         )
-        return Candidate(artifact.runtime, artifact.precision, artifact, evidence)
-
-
-def scheme_of(artifact: Artifact) -> Scheme:
-    """Which simulation an artifact is compared with: one of float plans serves all runtimes."""
-    return artifact.scheme if artifact.precision is Precision.INT8 else Scheme.AFFINE
+        return Candidate(artifact.runtime, artifact.precision, artifact, evidence, notes=proved.row.notes)
 
 
 def _failure(stage: str, error: PocketfitError) -> Failure:

@@ -9,11 +9,11 @@ Arrays are numpy, images NCHW, sizes in bytes, times in milliseconds, drops in p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +39,16 @@ __all__ = [
     "Precision",
     "PreprocessSpec",
     "QuantizationPlan",
+    "Rung",
     "Runtime",
     "RuntimeInfo",
     "Samples",
     "Scheme",
+    "Score",
     "Session",
     "StageTime",
     "TensorSpec",
+    "Traceable",
     "Variant",
 ]
 
@@ -161,14 +164,16 @@ class ActivationPlan:
 
     Affine: `q = clip(round(x / scale) + zero_point, 0, 255)`; a runtime with signed storage subtracts 128 from both.
     Symmetric: `q = clip(round(x / symmetric_scale), -127, 127)`.
+    Sixteen bits: `q = clip(round(x / scale), -32767, 32767)` in both schemes; the zero point is 0.
 
     Args:
         minimum: smallest value seen in calibration.
         maximum: largest value seen in calibration.
         scale: affine scale, positive.
         zero_point: affine zero point, 0..255.
-        symmetric_scale: symmetric scale, positive.
+        symmetric_scale: symmetric scale, positive; equal to `scale` with sixteen bits.
         group: tensors with the same group share one scale because an op between them cannot requantize.
+        bits: 8 or 16.
     """
 
     minimum: float
@@ -177,19 +182,27 @@ class ActivationPlan:
     zero_point: int
     symmetric_scale: float
     group: str = ""
+    bits: int = 8
 
 
 @dataclass(frozen=True)
 class LayerPlan:
     """The numbers of one layer with weights.
 
+    A layer whose input tensor has no `ActivationPlan` computes in float with weights restored from integers
+    (weight-only), or quantizes its input at run time when `dynamic`. In an INT8 plan too, a layer without scales stores
+    its weight in half.
+
     Args:
         op: aten name, such as `conv2d` or `linear`.
         source: dotted module path in the user's model, where it is known.
         weight: attribute path of the float weight in the canonical graph.
         axis: the output-channel axis of that weight.
-        weight_scales: one positive scale per output channel; `q = clip(round(w / scale), -127, 127)`.
+        weight_scales: one positive scale per output channel, all equal where weights are quantized per tensor;
+            `q = clip(round(w / scale), -127, 127)`, ±7 with 4 bits. Empty: the weight is rounded to half.
         bias: corrected float bias per scheme; empty where the layer keeps its own.
+        weight_bits: 8 or 4.
+        dynamic: whether the input's range is taken from each sample at run time.
     """
 
     op: str
@@ -198,6 +211,8 @@ class LayerPlan:
     axis: int
     weight_scales: tuple[float, ...]
     bias: Mapping[Scheme, tuple[float, ...]] = field(default_factory=dict)
+    weight_bits: int = 8
+    dynamic: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,7 +220,8 @@ class QuantizationPlan:
     """What every runtime is given, instead of calibrating on its own.
 
     Args:
-        precision: float32, float16 (weights rounded to half, arithmetic in float32) or int8.
+        precision: float32, float16 (weights rounded to half, arithmetic in float32) or int8; an int8 plan may leave
+            layers and tensors in float.
         model_fingerprint: the model these numbers belong to.
         data_fingerprint: the calibration samples they came from; empty for float plans.
         samples: number of calibration samples.
@@ -303,6 +319,14 @@ class RuntimeInfo:
         platforms: where the artifact runs.
         delegates: accelerators it knows, for information.
         note: one sentence on what makes it special.
+        weight_bits: of integer weights in its files; a weight of fewer bits is stored in the next wider of these, with
+            the same values.
+        activation_bits: of static activations in an INT8 plan.
+        int8_layers: ops that it computes on 8-bit activations, as `LayerPlan.op` spells them.
+        weight_only: whether it takes integer weights into layers whose inputs are float.
+        dynamic: ops whose input it can quantize at run time.
+        dynamic_rows: whether it does so row by row; a layer that multiplies several rows of one sample at once, for
+            which the plan means one range, is not dynamic there.
     """
 
     name: str
@@ -315,6 +339,12 @@ class RuntimeInfo:
     platforms: tuple[str, ...]
     delegates: tuple[str, ...] = ()
     note: str = ""
+    weight_bits: tuple[int, ...] = (8,)
+    activation_bits: tuple[int, ...] = (8,)
+    int8_layers: tuple[str, ...] = ("conv1d", "conv2d", "linear")
+    weight_only: bool = False
+    dynamic: tuple[str, ...] = ()
+    dynamic_rows: bool = False
 
 
 class Runtime(Protocol):
@@ -332,6 +362,25 @@ class Runtime(Protocol):
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> Session:
         """Load the artifact for inference on this host with that many threads."""
+        ...
+
+
+@runtime_checkable
+class Traceable(Protocol):
+    """What a runtime may be besides: able to show the tensors inside an artifact, for `pocketfit verify --layers`."""
+
+    def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Run one sample and give every tensor on the way, each after those it was computed from, the input first.
+
+        Args:
+            artifact: to be run, with nothing fused that can be kept apart.
+            sample: float32 with batch 1, in the model's layout (NCHW).
+
+        Yields:
+            The tensor's name in the artifact and its values in float32, in the runtime's own layout; integers are
+            restored with their scale. Constants are left out, and so is a tensor that is only read to be quantized:
+            what the next layers read is that tensor restored.
+        """
         ...
 
 
@@ -478,6 +527,45 @@ class LayerQuality:
 
 
 @dataclass(frozen=True)
+class Score:
+    """How a quantized model answers the held-out samples, by simulation; the worst of the schemes that were asked for.
+
+    Args:
+        drop_points: float top-1 less its own, in percentage points; None without labels.
+        agreement: share of samples, 0..1, answered as the float model answers them.
+        sqnr_db: float outputs against their difference, in decibel.
+        divergence: mean Kullback-Leibler divergence from the float model's softmax, in nats, where the model answers
+            one row of classes; noise over signal elsewhere. Smaller is better, and steadier than `agreement`.
+        samples: number of samples.
+    """
+
+    drop_points: float | None
+    agreement: float
+    sqnr_db: float
+    divergence: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the rescue ladder.
+
+    Args:
+        name: such as "bias correction".
+        score: of what came of it.
+        kept: whether the steps after it went on from it; otherwise it did not help and was dropped.
+        seconds: wall-clock time of the step with its evaluation.
+        notes: what was decided, in plain sentences.
+    """
+
+    name: str
+    score: Score
+    kept: bool
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class StageTime:
     """Wall-clock seconds of a stage; `reused` when its stored result was taken."""
 
@@ -508,6 +596,7 @@ class FitResult:
         stages: time per stage.
         host: what machine measured, in words.
         versions: of Pocketfit, Python, torch and the runtimes.
+        rungs: what each step of the rescue ladder gained; empty where none was climbed.
     """
 
     model: str
@@ -527,3 +616,4 @@ class FitResult:
     stages: tuple[StageTime, ...]
     host: str
     versions: Mapping[str, str]
+    rungs: tuple[Rung, ...] = ()

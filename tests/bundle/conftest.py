@@ -50,8 +50,8 @@ def contents(tmp_path: Path) -> Contents:
         plans={Precision.FLOAT32: '{"precision": "float32"}', Precision.INT8: '{"precision": "int8"}'},
         golden_inputs=inputs,
         golden_outputs={
-            (Precision.FLOAT32, Scheme.SYMMETRIC): inputs.reshape(4, 16) @ weight.T,
-            (Precision.INT8, Scheme.AFFINE): inputs.reshape(4, 16) @ coarse.T,
+            ("onnxruntime", Precision.FLOAT32): inputs.reshape(4, 16) @ weight.T,
+            ("onnxruntime", Precision.INT8): inputs.reshape(4, 16) @ coarse.T,
         },
         tolerances={("onnxruntime", Precision.FLOAT32): TOLERANCE, ("onnxruntime", Precision.INT8): TOLERANCE},
         preprocess=PreprocessSpec(resize=5, crop=(4, 4), mean=(0.5,), std=(0.25,)),

@@ -102,6 +102,28 @@ def test_a_float_artifact_uses_the_float_outputs_of_whatever_scheme(contents: Co
     assert first.golden == "float32"
 
 
+def test_artifacts_of_one_scheme_share_a_golden_set_unless_their_plans_had_to_differ(
+    contents: Contents, home: Path
+) -> None:
+    int8 = contents.candidates[1]
+    outputs = contents.golden_outputs["onnxruntime", Precision.INT8]
+    same, other = (dataclasses.replace(int8, runtime=name) for name in ("same", "other"))
+    grown = dataclasses.replace(
+        contents,
+        candidates=(*contents.candidates, same, other),
+        golden_outputs={
+            **contents.golden_outputs,
+            ("same", Precision.INT8): outputs.copy(),
+            ("other", Precision.INT8): outputs + 1,
+        },
+        tolerances={**contents.tolerances, ("same", Precision.INT8): 1.0, ("other", Precision.INT8): 1.0},
+    )
+    read = read_bundle(write_bundle(grown, home / "out"))
+    sets = [entry.golden for entry in read.manifest.artifacts]
+    assert sets == ["float32", "int8-affine", "int8-affine", "int8-affine-other"]
+    np.testing.assert_array_equal(read.golden_outputs(read.manifest.artifacts[3]), outputs + 1)
+
+
 def test_labels_are_one_a_line(contents: Contents, home: Path) -> None:
     labels = (write_bundle(contents, home / "out") / "labels.txt").read_text(encoding="utf-8")
     assert labels.splitlines() == ["naïve", "two words", "broken line"]

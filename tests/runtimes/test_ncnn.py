@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from pocketfit.compress.quantize.express import expressible
 from pocketfit.errors import ConversionError, RuntimeMissing
 from pocketfit.runtimes.ncnn import Ncnn
 from pocketfit.runtimes.ncnn_format import Layer, read_network
@@ -156,7 +157,7 @@ def layer_plan(model: LoadedModel, node: torch.fx.Node) -> LayerPlan:
     values = model.graph.get_parameter(path).detach()
     scales = tuple(float(scale) for scale in values.abs().flatten(1).amax(1) / 127)
     bias = {Scheme.SYMMETRIC: tuple(0.01 * index for index in range(len(values)))}
-    return LayerPlan(op=str(node.target), source="", weight=path, axis=0, weight_scales=scales, bias=bias)
+    return LayerPlan(op=str(node.target).split(".")[1], source="", weight=path, axis=0, weight_scales=scales, bias=bias)
 
 
 class Simulation(torch.fx.Interpreter):
@@ -354,24 +355,47 @@ def test_a_layer_outside_the_plan_stays_float_and_is_named(
     assert np.abs(answers(artifact) - expected).max() < plan.activations["linear"].symmetric_scale
 
 
-def test_a_layer_whose_input_has_no_numbers_stays_float(
+def test_a_plan_that_ncnn_cannot_express_is_refused(
     model: LoadedModel, plan: QuantizationPlan, tmp_path: Path
 ) -> None:
     activations = {name: numbers for name, numbers in plan.activations.items() if name != "x"}
 
-    artifact = Ncnn().convert(Variant(model, replace(plan, activations=activations)), tmp_path)
+    with pytest.raises(ConversionError, match=r"no integer weights without INT8 activations.*1 layer \(conv2d\)"):
+        Ncnn().convert(Variant(model, replace(plan, activations=activations)), tmp_path)
 
-    assert artifact.notes == ("float32 because the plan has no INT8 numbers for their input: conv2d",)
+
+def test_a_half_layer_of_an_int8_plan_has_half_weights_and_the_plans_bias(
+    model: LoadedModel, plan: QuantizationPlan, tmp_path: Path
+) -> None:
+    half = replace(plan.layers["conv2d"], weight_scales=())
+    artifact = Ncnn().convert(Variant(model, replace(plan, layers={**plan.layers, "conv2d": half})), tmp_path)
+
+    stem = next(layer for layer in layers_of(artifact, "Convolution") if layer.integer(6) == 432)
+    weight, bias = (blob.values for blob in stem.blobs)
+    assert weight.dtype == np.float16
+    np.testing.assert_array_equal(bias, np.array(half.bias[Scheme.SYMMETRIC], np.float32))
+    assert artifact.notes == ()
 
 
-def test_layers_without_int8_in_ncnn_stay_float_and_are_named(tmp_path: Path) -> None:
+def test_four_bits_are_stored_in_eight_and_named(model: LoadedModel, plan: QuantizationPlan, tmp_path: Path) -> None:
+    narrow = replace(plan.layers["conv2d"], weight_bits=4)
+    artifact = Ncnn().convert(Variant(model, replace(plan, layers={**plan.layers, "conv2d": narrow})), tmp_path)
+
+    stem = next(layer for layer in layers_of(artifact, "Convolution") if layer.integer(6) == 432)
+    assert stem.blobs[0].values.dtype == np.int8
+    assert np.abs(stem.blobs[0].values).max() == 7
+    assert artifact.notes == ("4-bit weights take 8 bits in the file: conv2d",)
+
+
+def test_a_one_dimensional_convolution_has_no_int8(tmp_path: Path) -> None:
     model = seeded(Mixed)
+    plan, said = expressible(int8_plan(model), model, Ncnn.info)
 
-    artifact = Ncnn().convert(Variant(model, int8_plan(model)), tmp_path)
+    artifact = Ncnn().convert(Variant(model, plan), tmp_path)
 
-    assert artifact.notes == (
-        "float32 because ncnn's Convolution1D has no INT8 with a weight scale per channel: conv1d",
-    )
+    assert said == ("ncnn has no INT8 conv1d: weights in half for 1 layer (conv1d).",)
+    (line,) = layers_of(artifact, "Convolution1D")
+    assert line.blobs[0].values.dtype == np.float16
     assert Ncnn().open(artifact).kernels().int8 == 1
 
 

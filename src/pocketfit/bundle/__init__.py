@@ -1,5 +1,6 @@
 """The folder an app ships: artifacts, plan, preprocessing, golden vectors and the manifest that vouches for them."""
 
+from pocketfit.bundle.layers import LayerCheck, verify_layers
 from pocketfit.bundle.read import Bundle, read_bundle
 from pocketfit.bundle.verify import Check, Outcome, Verification, verify_bundle
 from pocketfit.bundle.write import Contents, check_destination, write_bundle
@@ -8,10 +9,12 @@ __all__ = [
     "Bundle",
     "Check",
     "Contents",
+    "LayerCheck",
     "Outcome",
     "Verification",
     "check_destination",
     "read_bundle",
     "verify_bundle",
+    "verify_layers",
     "write_bundle",
 ]

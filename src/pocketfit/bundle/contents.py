@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from pocketfit.bundle.golden import golden_name, write_golden
@@ -24,10 +24,7 @@ from pocketfit.bundle.manifest import (
     ModelEntry,
     Tensor,
 )
-from pocketfit.types import Artifact, Candidate, Precision, PreprocessSpec, Scheme, TensorSpec
-
-if TYPE_CHECKING:
-    import numpy as np
+from pocketfit.types import Artifact, Candidate, Precision, PreprocessSpec, TensorSpec
 
 __all__ = ["Contents", "fill"]
 
@@ -46,8 +43,7 @@ class Contents:
         chosen: runtime and precision of the artifacts to ship.
         plans: the plan of each precision as JSON text.
         golden_inputs: float32 n×C×H×W, preprocessed.
-        golden_outputs: the simulation's n×… by precision and scheme; one for every artifact's kind, where the scheme
-            of a float one does not matter.
+        golden_outputs: the simulation's n×… by runtime and precision; equal ones are stored once.
         tolerances: by runtime and precision, the largest absolute difference from the golden outputs that is allowed.
         preprocess: None when the data is fed as it is.
         classes: class names by index; empty when unknown.
@@ -64,7 +60,7 @@ class Contents:
     chosen: frozenset[tuple[str, Precision]]
     plans: Mapping[Precision, str]
     golden_inputs: np.ndarray
-    golden_outputs: Mapping[tuple[Precision, Scheme], np.ndarray]
+    golden_outputs: Mapping[tuple[str, Precision], np.ndarray]
     tolerances: Mapping[tuple[str, Precision], float]
     preprocess: PreprocessSpec | None = None
     classes: tuple[str, ...] = ()
@@ -74,12 +70,14 @@ class Contents:
 
 def fill(root: Path, contents: Contents) -> Manifest:
     """Write every file of the bundle into the empty folder `root`, the manifest last."""
-    golden = write_golden(contents.golden_inputs, contents.golden_outputs, root)
+    made = [(candidate, candidate.artifact) for candidate in contents.candidates if candidate.artifact is not None]
+    names = _golden_names(contents, made)
+    outputs = {names[kind]: values for kind, values in contents.golden_outputs.items() if kind in names}
+    golden = write_golden(contents.golden_inputs, outputs, root)
     preprocess = _write_text(root, "preprocess.json", _preprocess_json(contents.preprocess))
     labels = _write_text(root, "labels.txt", _labels_text(contents.classes))
     plans = {precision: _write_plan(root, precision, text) for precision, text in contents.plans.items()}
-    made = [(candidate, candidate.artifact) for candidate in contents.candidates if candidate.artifact is not None]
-    artifacts = tuple(_copy_artifact(root, contents, candidate, artifact) for candidate, artifact in made)
+    artifacts = tuple(_copy_artifact(root, contents, names, candidate, artifact) for candidate, artifact in made)
     report = _write_text(root, "report.html", contents.report_html)
     manifest = Manifest(
         format=FORMAT,
@@ -115,7 +113,26 @@ def _write_plan(root: Path, precision: Precision, text: str) -> str:
     return name
 
 
-def _copy_artifact(root: Path, contents: Contents, candidate: Candidate, artifact: Artifact) -> ArtifactEntry:
+def _golden_names(contents: Contents, made: Sequence[tuple[Candidate, Artifact]]) -> dict[tuple[str, Precision], str]:
+    """Which golden set each artifact must reproduce: one a scheme, and one of its own where its plan had to differ."""
+    names: dict[tuple[str, Precision], str] = {}
+    known: dict[str, np.ndarray] = {}
+    for candidate, artifact in made:
+        kind = (candidate.runtime, candidate.precision)
+        name, values = golden_name(candidate.precision, artifact.scheme), contents.golden_outputs[kind]
+        if not np.array_equal(known.setdefault(name, values), values, equal_nan=True):
+            name = f"{name}-{candidate.runtime}"
+        names[kind] = name
+    return names
+
+
+def _copy_artifact(
+    root: Path,
+    contents: Contents,
+    golden: Mapping[tuple[str, Precision], str],
+    candidate: Candidate,
+    artifact: Artifact,
+) -> ArtifactEntry:
     kind = (candidate.runtime, candidate.precision)
     folder = f"{candidate.runtime}/{candidate.precision}"
     (root / folder).mkdir(parents=True)
@@ -129,7 +146,7 @@ def _copy_artifact(root: Path, contents: Contents, candidate: Candidate, artifac
         input=_tensor(artifact.input),
         output=_tensor(artifact.output),
         chosen=kind in contents.chosen,
-        golden=golden_name(candidate.precision, artifact.scheme),
+        golden=golden[kind],
         tolerance=contents.tolerances[kind],
         evidence=EvidenceEntry(**dataclasses.asdict(candidate.evidence)) if candidate.evidence else None,
         notes=(*artifact.notes, *candidate.notes),

@@ -28,22 +28,21 @@ def golden_name(precision: Precision, scheme: Scheme) -> str:
     return f"{precision}-{scheme}" if precision is Precision.INT8 else str(precision)
 
 
-def write_golden(inputs: np.ndarray, expected: Mapping[tuple[Precision, Scheme], np.ndarray], root: Path) -> Golden:
+def write_golden(inputs: np.ndarray, expected: Mapping[str, np.ndarray], root: Path) -> Golden:
     """Write inputs and expected outputs under `root`.
 
     Args:
         inputs: float32 n×C×H×W, preprocessed.
-        expected: n×… by precision and scheme; float precisions share one set whatever the scheme.
+        expected: n×… by name of the golden set.
         root: the bundle's folder.
     """
     (root / FOLDER).mkdir()
-    sets = {golden_name(*kind): outputs for kind, outputs in expected.items()}
     return Golden(
         dtype="float32",
         byte_order="little",
         samples=len(inputs),
         inputs=_write_array(inputs, root, "inputs"),
-        expected={name: _write_array(outputs, root, f"expected-{name}") for name, outputs in sets.items()},
+        expected={name: _write_array(outputs, root, f"expected-{name}") for name, outputs in expected.items()},
     )
 
 

@@ -16,7 +16,7 @@ from pocketfit.types import Parity, Precision, Samples
 from pocketfit.verify.parity import compare
 from pocketfit.verify.run import outputs_of, store_inputs
 
-__all__ = ["Check", "Outcome", "Verification", "verify_bundle"]
+__all__ = ["Check", "Outcome", "Verification", "select_entries", "verify_bundle", "why_not_here"]
 
 # A handful of samples: even a large model on a busy host is through them in a fraction of this.
 TIMEOUT_S = 600.0
@@ -93,7 +93,7 @@ def verify_bundle(
         VerificationFailed: a file is missing or not the one that was written.
     """
     bundle = read_bundle(path)
-    entries = _select(bundle, runtimes)
+    entries = select_entries(bundle, runtimes)
     with tempfile.TemporaryDirectory(prefix="pocketfit-verify-") as folder:
         work = Path(folder)
         store_inputs(Samples(bundle.golden_inputs(), labels=None, preprocess=None), work)
@@ -102,7 +102,12 @@ def verify_bundle(
         )
 
 
-def _select(bundle: Bundle, runtimes: Sequence[str] | None) -> tuple[ArtifactEntry, ...]:
+def select_entries(bundle: Bundle, runtimes: Sequence[str] | None) -> tuple[ArtifactEntry, ...]:
+    """The artifacts of these runtimes, all where None.
+
+    Raises:
+        OptionError: a runtime that the bundle does not have.
+    """
     artifacts = bundle.manifest.artifacts
     there = dict.fromkeys(entry.runtime for entry in artifacts)
     wanted = there if runtimes is None else dict.fromkeys(runtimes)
@@ -114,7 +119,7 @@ def _select(bundle: Bundle, runtimes: Sequence[str] | None) -> tuple[ArtifactEnt
 def _check(
     bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | None, progress: Callable[[str], None] | None
 ) -> Check:
-    if reason := _why_not_here(entry.runtime):
+    if reason := why_not_here(entry.runtime):
         return Check(entry.runtime, entry.precision, Outcome.SKIPPED, entry.tolerance, reason=reason)
     if progress is not None:
         progress(entry.title)
@@ -124,7 +129,7 @@ def _check(
         return Check(entry.runtime, entry.precision, Outcome.FAILED, entry.tolerance, reason=str(error))
 
 
-def _why_not_here(name: str) -> str:
+def why_not_here(name: str) -> str:
     """Why a runtime cannot be used on this host; empty when it can."""
     if name not in [runtime.info.name for runtime in all_runtimes()]:
         return f"no installed package brings the runtime '{name}'"

@@ -15,10 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from pocketfit.cli.demo import demo
+from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.python_version import refusal
+from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
 from pocketfit.cli.verify import verify
 from pocketfit.errors import PocketfitError
@@ -28,6 +30,8 @@ __all__ = ["DEBUG_VARIABLE", "VERBS", "app", "main", "run"]
 # Every verb, in the order of `pocketfit --help`.
 VERBS: tuple[Callable[..., Any], ...] = (
     fit,
+    quantize,
+    diagnose,
     demo,
     verify,
     inspect,

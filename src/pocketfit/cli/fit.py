@@ -8,21 +8,41 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shape
+from pocketfit.cli.options import (
+    AsJson,
+    Cache,
+    CalibrationSamples,
+    Color,
+    Crop,
+    Data,
+    DryRun,
+    EvaluationSamples,
+    InputShape,
+    Mean,
+    Model,
+    Preprocess,
+    Report,
+    Resize,
+    Scale,
+    Std,
+    Targets,
+    Weights,
+    check_count,
+    parse_names,
+    parse_shape,
+)
 from pocketfit.errors import BudgetMissed, OptionError, OutputError
 
 if TYPE_CHECKING:
     from pocketfit.pipeline import FitRequest
     from pocketfit.types import FitResult, Precision
 
-__all__ = ["fit", "run_fit"]
+__all__ = ["check_report", "fit", "run_fit", "show_intentions"]
 
 
 def fit(
     model: Model,
-    data: Annotated[
-        str, typer.Option(help="Image folder (class = sub-folder), .npz with x and y, module:factory, or digits.")
-    ],
+    data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle; an older bundle there is replaced.")],
     weights: Weights = None,
     input_shape: InputShape = None,
@@ -30,32 +50,22 @@ def fit(
         str | None, typer.Option(help="Accuracy drop allowed, in percentage points: 1%, 0.5. Without it, 1.")
     ] = None,
     max_size: Annotated[str | None, typer.Option(help="Size allowed: 4MB, 350kB, 1.5MiB.")] = None,
-    targets: Annotated[
-        str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
-    ] = None,
+    targets: Targets = None,
     precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
     prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
-    resize: Annotated[
-        str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")
-    ] = None,
-    crop: Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")] = None,
-    color: Annotated[str | None, typer.Option(help="Channel order the model was trained with: rgb, bgr, gray.")] = None,
-    scale: Annotated[str | None, typer.Option(help="Multiplies the 0..255 pixel: 1/255, 1.")] = None,
-    mean: Annotated[str | None, typer.Option(help="Subtracted after scaling, per channel: 0.485,0.456,0.406.")] = None,
-    std: Annotated[str | None, typer.Option(help="Divides last, per channel: 0.229,0.224,0.225.")] = None,
-    preprocess: Annotated[
-        Path | None, typer.Option(help="JSON file with the fields above; options given beside it win.")
-    ] = None,
-    calibration_samples: Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")] = 100,
-    evaluation_samples: Annotated[
-        int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")
-    ] = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    color: Color = None,
+    scale: Scale = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    calibration_samples: CalibrationSamples = 100,
+    evaluation_samples: EvaluationSamples = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
-    report: Annotated[
-        Path | None, typer.Option(help="Write the HTML report here as well, even when nothing fits the budget.")
-    ] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of stored stages. Without it, POCKETFIT_CACHE.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    report: Report = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model into a phone: plan once, convert to every runtime, prove, choose, pack.
@@ -67,11 +77,11 @@ def fit(
     from pocketfit.search.budget import parse_max_drop, parse_max_size
     from pocketfit.types import Budget
 
-    _check_report(report)
+    check_report(report)
     if prefer not in ("size", "latency"):
         raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
-    _check_count("--calibration-samples", calibration_samples)
-    _check_count("--evaluation-samples", evaluation_samples)
+    check_count("--calibration-samples", calibration_samples)
+    check_count("--evaluation-samples", evaluation_samples)
     request = FitRequest(
         model=model,
         data=data,
@@ -85,7 +95,7 @@ def fit(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
-        targets=None if targets is None else _names(targets),
+        targets=None if targets is None else parse_names("--targets", targets),
         precisions=_precisions(precisions),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,
@@ -94,7 +104,7 @@ def fit(
         cache=cache,
     )
     if dry_run:
-        _show_intentions(request)
+        show_intentions(request)
     else:
         run_fit(request, as_json=as_json, report=report)
 
@@ -116,7 +126,8 @@ def run_fit(request: FitRequest, *, as_json: bool, report: Path | None = None) -
     if report is not None:
         _write_report(result, report)
     if not any(choice.precision for choice in result.choices):
-        raise BudgetMissed(f"{_why_nothing(result)}. No bundle was written")
+        kept = f"The best is kept in {request.out}" if request.rescue and request.out else "No bundle was written"
+        raise BudgetMissed(f"{_why_nothing(result)}. {kept}")
     if not as_json:
         typer.echo(f"\nBundle: {request.out} (report.html inside). Check it anywhere: pocketfit verify {request.out}")
 
@@ -144,24 +155,22 @@ def _write_report(result: FitResult, path: Path) -> None:
     write_html(result, path)
 
 
-def _check_report(path: Path | None) -> None:
-    """Refuse a place for the report before the long work after which it is written."""
+def check_report(path: Path | None) -> None:
+    """Refuse a place for the report before the long work after which it is written.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
     if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
         raise OutputError(f"--report {path} cannot be written. Give a file in a folder that exists and can be written.")
 
 
-def _show_intentions(request: FitRequest) -> None:
+def show_intentions(request: FitRequest) -> None:
+    """Print what a request would do."""
     from pocketfit.pipeline import intentions
 
     for line in intentions(request):
         typer.echo(line)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise OptionError("--targets names no runtime. `pocketfit runtimes` lists them.")
-    return names
 
 
 def _precisions(text: str) -> tuple[Precision, ...]:
@@ -172,8 +181,3 @@ def _precisions(text: str) -> tuple[Precision, ...]:
     if wrong or not names:
         raise OptionError(f"--precisions {text!r} is not a list of precisions. Allowed: {', '.join(Precision)}.")
     return tuple(precision for precision in Precision if precision in names)
-
-
-def _check_count(option: str, count: int | None) -> None:
-    if count is not None and count < 1:
-        raise OptionError(f"{option} {count} is too few. Give 1 or more.")

@@ -10,7 +10,29 @@ import typer
 
 from pocketfit.errors import OptionError
 
-__all__ = ["AsJson", "InputShape", "Model", "Weights", "parse_shape"]
+__all__ = [
+    "AsJson",
+    "Cache",
+    "CalibrationSamples",
+    "Color",
+    "Crop",
+    "Data",
+    "DryRun",
+    "EvaluationSamples",
+    "InputShape",
+    "Mean",
+    "Model",
+    "Preprocess",
+    "Report",
+    "Resize",
+    "Scale",
+    "Std",
+    "Targets",
+    "Weights",
+    "check_count",
+    "parse_names",
+    "parse_shape",
+]
 
 Model = Annotated[
     str, typer.Argument(help="package.module:factory, file.py:factory, timm:NAME, or a torch.export file (.pt2).")
@@ -22,6 +44,26 @@ InputShape = Annotated[
     str | None, typer.Option("--input", metavar="CxHxW", help="Input shape without the batch, such as 3x224x224.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Data = Annotated[
+    str, typer.Option("--data", help="Image folder (class = sub-folder), .npz with x and y, module:factory, or digits.")
+]
+Targets = Annotated[
+    str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
+]
+Resize = Annotated[str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")]
+Crop = Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")]
+Color = Annotated[str | None, typer.Option(help="Channel order the model was trained with: rgb, bgr, gray.")]
+Scale = Annotated[str | None, typer.Option(help="Multiplies the 0..255 pixel: 1/255, 1.")]
+Mean = Annotated[str | None, typer.Option(help="Subtracted after scaling, per channel: 0.485,0.456,0.406.")]
+Std = Annotated[str | None, typer.Option(help="Divides last, per channel: 0.229,0.224,0.225.")]
+Preprocess = Annotated[Path | None, typer.Option(help="JSON file with the fields above; options given beside it win.")]
+CalibrationSamples = Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")]
+EvaluationSamples = Annotated[int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write the HTML report here as well, even when nothing fits the budget.")
+]
+Cache = Annotated[Path | None, typer.Option(help="Folder of stored stages. Without it, POCKETFIT_CACHE.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 _SHAPE = re.compile(r"[1-9]\d*(?:[x,][1-9]\d*)*")
 
@@ -39,3 +81,25 @@ def parse_shape(text: str) -> tuple[int, ...]:
             "channels x height x width for images. Write for example --input 3x224x224."
         )
     return tuple(int(side) for side in re.split("[x,]", compact))
+
+
+def parse_names(option: str, text: str) -> tuple[str, ...]:
+    """Read names joined by commas.
+
+    Raises:
+        OptionError: where there is none.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise OptionError(f"{option} names nothing. Give one or more names, joined by commas.")
+    return names
+
+
+def check_count(option: str, count: int | None) -> None:
+    """Refuse a number below 1.
+
+    Raises:
+        OptionError: naming the option.
+    """
+    if count is not None and count < 1:
+        raise OptionError(f"{option} {count} is too few. Give 1 or more.")

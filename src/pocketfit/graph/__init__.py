@@ -6,6 +6,7 @@ The graphs are those of `torch.export.export(...).module(check_guards=False)`: a
 from __future__ import annotations
 
 from pocketfit.graph.base import Pass
+from pocketfit.graph.decompose_attention import DecomposeAttention
 from pocketfit.graph.explicit_padding import ExplicitPadding
 from pocketfit.graph.fold_batch_norm import FoldBatchNorm
 from pocketfit.graph.fold_constants import FoldConstants
@@ -14,9 +15,11 @@ from pocketfit.graph.optimise import DEFAULT_PASSES, optimise
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace, aliased_writes
+from pocketfit.graph.unroll_recurrent import UnrollRecurrent
 
 __all__ = [
     "DEFAULT_PASSES",
+    "DecomposeAttention",
     "ExplicitPadding",
     "FoldBatchNorm",
     "FoldConstants",
@@ -25,6 +28,7 @@ __all__ = [
     "RemoveDeadCode",
     "RemoveIdentity",
     "RemoveInPlace",
+    "UnrollRecurrent",
     "aliased_writes",
     "optimise",
 ]

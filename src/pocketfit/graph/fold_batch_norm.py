@@ -10,6 +10,7 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.graph.attributes import constant, free_path, set_tensor, uses
 from pocketfit.graph.base import Pass
+from pocketfit.graph.norm_statistics import NormStatistics, record_norm_statistics
 
 __all__ = ["FoldBatchNorm"]
 
@@ -26,6 +27,7 @@ class FoldBatchNorm(Pass):
     3. Left alone: a layer whose result something else reads too, or whose weight another layer shares; a normalisation
        that follows anything else, such as an activation; one that uses the statistics of the batch; and one whose
        variance is so small that the folded weight would overflow.
+    4. The layer remembers what the normalisation knew of its output: see `norm_statistics`.
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", 2018, section 3.2, equation 14.
@@ -42,10 +44,11 @@ class FoldBatchNorm(Pass):
 
 @dataclass(frozen=True)
 class _Norm:
-    """Factor and offset per channel, float64: batch_norm(x) = x · factor + offset."""
+    """Factor and offset per channel, float64: batch_norm(x) = x · factor + offset; and what comes out in training."""
 
     factor: torch.Tensor
     offset: torch.Tensor
+    statistics: NormStatistics
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def _fold(module: GraphModule, norm_node: Node) -> int:
     if folded is None:
         return 0
     _write(module, layer, *folded)
+    record_norm_statistics(layer.node, norm.statistics)
     result = _result_of(norm_node)
     result.replace_all_uses_with(layer.node)
     module.graph.erase_node(result)
@@ -120,8 +124,10 @@ def _norm(module: GraphModule, node: Node) -> _Norm | None:
     if training or mu is None or sigma2 is None:
         return None
     assert isinstance(epsilon, float)
-    factor = torch.rsqrt(sigma2 + epsilon) * _or(_double(module, gamma), torch.ones_like(sigma2))
-    return _Norm(factor, _or(_double(module, beta), torch.zeros_like(mu)) - mu * factor)
+    scale = _or(_double(module, gamma), torch.ones_like(sigma2))
+    center = _or(_double(module, beta), torch.zeros_like(mu))
+    factor = torch.rsqrt(sigma2 + epsilon) * scale
+    return _Norm(factor, center - mu * factor, NormStatistics(center.float(), scale.abs().float()))
 
 
 def _double(module: GraphModule, node: object) -> torch.Tensor | None:

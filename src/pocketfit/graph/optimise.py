@@ -6,6 +6,7 @@ import torch
 from torch.fx import GraphModule
 
 from pocketfit.graph.base import Pass, outputs
+from pocketfit.graph.decompose_attention import DecomposeAttention
 from pocketfit.graph.explicit_padding import ExplicitPadding
 from pocketfit.graph.fold_batch_norm import FoldBatchNorm
 from pocketfit.graph.fold_constants import FoldConstants
@@ -13,14 +14,18 @@ from pocketfit.graph.infer_batch import InferBatch
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace
+from pocketfit.graph.unroll_recurrent import UnrollRecurrent
 
 __all__ = ["DEFAULT_PASSES", "optimise"]
 
 # Without in-place writes a value has one name, which every later pass relies on. Constants come before batch-norm
-# because a normalised weight is a constant first and a foldable weight then.
+# because a normalised weight is a constant first and a foldable weight then; recurrent layers come before constants
+# because they leave sums of biases behind.
 DEFAULT_PASSES: tuple[Pass, ...] = (
     RemoveInPlace(),
     RemoveIdentity(),
+    UnrollRecurrent(),
+    DecomposeAttention(),
     FoldConstants(),
     ExplicitPadding(),
     FoldBatchNorm(),

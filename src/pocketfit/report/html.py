@@ -16,7 +16,7 @@ from pocketfit.report.plots.sensitivity import sensitivity, worst_first
 from pocketfit.report.plots.tradeoff import tradeoff
 from pocketfit.report.rows import Row, comparison
 from pocketfit.report.titles import title_of
-from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines
+from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines, rung_lines
 from pocketfit.types import FitResult
 
 __all__ = ["render_html", "write_html"]
@@ -76,6 +76,7 @@ def _page(result: FitResult) -> dict[str, Any]:
         "preprocessing": preprocessing_lines(result.preprocess),
         "data": data_lines(result),
         "notes": notes(result),
+        "rungs": rung_lines(result),
         "seconds": sum(stage.seconds for stage in result.stages),
     }
 

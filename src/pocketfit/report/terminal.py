@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pocketfit.report.columns import Column, columns
 from pocketfit.report.rows import Row, Verdict, comparison
-from pocketfit.report.wording import measured_where, notes
+from pocketfit.report.wording import measured_where, notes, rung_lines
 from pocketfit.types import FitResult, StageTime
 
 __all__ = ["print_fit"]
@@ -96,6 +96,7 @@ def _sections(result: FitResult, rows: Sequence[Row]) -> Iterator[tuple[str, lis
     sections = (
         ("Choices", [f"{choice.runtime}: {choice.reason}." for choice in result.choices]),
         ("Not fitting", [f"{_name(row)} {row.verdict}: {row.why}" for row in rows if row.why]),
+        ("Rescue", rung_lines(result)),
         ("Notes", notes(result)),
     )
     return ((title, lines) for title, lines in sections if lines)

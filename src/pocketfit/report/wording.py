@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
 from pocketfit.search.units import points, size
-from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec
+from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec, Rung
 
-__all__ = ["budget_lines", "data_lines", "measured_where", "notes", "preprocessing_lines"]
+__all__ = ["budget_lines", "data_lines", "measured_where", "notes", "preprocessing_lines", "rung_lines"]
 
 
 def measured_where(result: FitResult) -> str:
@@ -62,6 +62,19 @@ def preprocessing_lines(spec: PreprocessSpec | None) -> list[tuple[str, str]]:
         ("Mean", _channels(spec.mean) + ", subtracted after scaling"),
         ("Std", _channels(spec.std) + ", divides last"),
     ]
+
+
+def rung_lines(result: FitResult) -> list[str]:
+    """What each step of the rescue ladder gained, one line a step."""
+    return [_rung(rung, before) for rung, before in zip(result.rungs, (None, *result.rungs), strict=False)]
+
+
+def _rung(rung: Rung, before: Rung | None) -> str:
+    score = rung.score
+    drop = "" if score.drop_points is None else f"drop {points(score.drop_points)} points, "
+    figures = f"{drop}{100 * score.agreement:.2f}% same answers, {score.sqnr_db:.1f} dB"
+    outcome = "" if before is None else ": kept" if rung.kept else ": did not help, dropped"
+    return f"{rung.name}{outcome} ({figures}, {rung.seconds:.0f} s)" + "".join(f" {note}" for note in rung.notes)
 
 
 def _resize(spec: PreprocessSpec) -> str:

@@ -3,18 +3,22 @@
 The plan's graph goes through litert-torch, which folds the quantize and dequantize nodes into integer ops and makes
 INT8 inputs of them, and INT8 outputs where a layer writes them; a session converts from and to float32 with the scales
 stored in the file.
-Float16 stores the weights of layers in half behind a dequantize op, as TensorFlow Lite's own float16 files do.
+Float16 stores the weights of layers in half behind a dequantize op, as TensorFlow Lite's own float16 files do; so are
+the weights of half and weight-only layers in a mixed INT8 plan. Dynamic linear layers become hybrid FULLY_CONNECTED ops.
+16-bit activations are left out although the format has them: the converter mixes them with 8-bit ones in a single op,
+which no kernel takes, and on a CPU they run on reference code, slower than float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
-from pocketfit.runtimes.litert_format import compact
+from pocketfit.runtimes.litert_format import compact, pack, unpack
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -39,11 +43,21 @@ class LiteRT:
         platforms=("android", "ios", "linux", "macos", "windows"),
         delegates=("xnnpack", "gpu", "nnapi", "coreml"),
         note="INT8 inputs; outputs where a layer writes them",
+        weight_bits=(8, 4),
+        weight_only=True,
+        dynamic=("linear",),
+        dynamic_rows=True,
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
-        content = compact(_convert(variant))
+        from pocketfit.compress.quantize.express import refuse_inexpressible
+
+        refuse_inexpressible(variant, self.info)
+        model = _convert(variant)
+        notes = _store_weights(model, variant) if variant.plan.precision is Precision.INT8 else ()
+        compact(model)
+        content = pack(model)
         if variant.plan.precision is Precision.FLOAT16:
             content = _store_weights_in_half(content)
         path = out / "model.tflite"
@@ -57,22 +71,37 @@ class LiteRT:
             input=_spec(interpreter.get_input_details()[0]),
             output=_spec(interpreter.get_output_details()[0]),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
+            notes=notes,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
         """Load with XNNPACK, as LiteRT does on a phone."""
         return _Session(artifact.files[0], threads)
 
+    def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Run on LiteRT's own kernels, op by op and without a delegate, keeping what each op gives."""
+        interpreter = _interpreter(artifact.files[0], threads=1, delegate=False, keep_tensors=True)
+        given = interpreter.get_input_details()[0]
+        interpreter.set_tensor(given["index"], _quantize(sample, given))
+        interpreter.invoke()
+        details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+        for index in _shown(interpreter._get_ops_details(), given["index"]):
+            tensor = details[index]
+            if tensor["dtype"].__name__ == "float32" or tensor["quantization"][0]:
+                yield tensor["name"], _restore(interpreter.get_tensor(index), tensor)
 
-def _convert(variant: Variant) -> bytes:
+
+def _convert(variant: Variant) -> Any:
     import litert_torch
     import torch
     from litert_torch.quantize import pt2e_quantizer, quant_config
 
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
+    from pocketfit.runtimes.litert_barrier import lower_barriers, raise_barriers
 
     int8 = variant.plan.precision is Precision.INT8
     graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, Weights.CHAIN)
+    barrier = raise_barriers(graph, variant.model.graph, variant.plan) if int8 else ""
     # The quantizer is never run: the converter only asks it whether ranges are static.
     static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
     marker = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static))
@@ -80,10 +109,11 @@ def _convert(variant: Variant) -> bytes:
         edge = litert_torch.convert(
             graph, (torch.zeros(variant.model.input.shape),), quant_config=marker if int8 else None
         )
-        content: bytes = edge.model_content()
+        model = unpack(edge.model_content())
     except Exception as error:  # MLIR diagnostics come as many types
         raise _explain(error) from error
-    return content
+    lower_barriers(model, barrier)
+    return model
 
 
 def _explain(error: Exception) -> ConversionError:
@@ -95,6 +125,13 @@ def _explain(error: Exception) -> ConversionError:
         f"litert-torch could not convert the model: {message[:400]}",
         "Replace the op named above, or leave this runtime out with --targets.",
     )
+
+
+def _store_weights(model: Any, variant: Variant) -> tuple[str, ...]:
+    from pocketfit.runtimes.litert_weights import store_weights
+    from pocketfit.runtimes.stored_weights import stored_weights
+
+    return store_weights(model, stored_weights(variant))
 
 
 def _store_weights_in_half(content: bytes) -> bytes:
@@ -118,11 +155,29 @@ def _store_weights_in_half(content: bytes) -> bytes:
     return bytes(caster.quantize().quantized_model)
 
 
-def _interpreter(path: Path, *, threads: int, delegate: bool) -> Any:
+def _shown(ops: Sequence[dict[str, Any]], given: int) -> list[int]:
+    """Tensors that depend on the input, in the order of the ops, but for those that are only read to be quantized."""
+    readers: defaultdict[int, set[str]] = defaultdict(set)
+    for op in ops:
+        for index in op["inputs"]:
+            readers[index].add(op["op_name"])
+    computed = {given: None}
+    for op in ops:
+        if any(index in computed for index in op["inputs"]):
+            computed |= dict.fromkeys(map(int, op["outputs"]))
+    return [index for index in computed if readers[index] != {"QUANTIZE"}]
+
+
+def _interpreter(path: Path, *, threads: int, delegate: bool, keep_tensors: bool = False) -> Any:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     resolver = OpResolverType.AUTO if delegate else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = Interpreter(str(path), num_threads=threads, experimental_op_resolver_type=resolver)
+    interpreter = Interpreter(
+        str(path),
+        num_threads=threads,
+        experimental_op_resolver_type=resolver,
+        experimental_preserve_all_tensors=keep_tensors,
+    )
     interpreter.allocate_tensors()
     return interpreter
 
@@ -150,8 +205,10 @@ class _Session:
         plain = _interpreter(self._path, threads=1, delegate=False)
         dtypes = {tensor["index"]: tensor["dtype"].__name__ for tensor in plain.get_tensor_details()}
         compute = [op for op in plain._get_ops_details() if op["op_name"] in _COMPUTE_OPS]
-        int8 = sum(dtypes[op["inputs"][0]] == "int8" for op in compute)
-        return KernelUse(int8=int8, total=len(compute), how="ops in the file whose input is INT8")
+        # An op with integer weights and a float input quantizes the input itself.
+        int8 = sum("float32" not in {dtypes[index] for index in op["inputs"][:2]} for op in compute)
+        hybrid = sum([dtypes[index] for index in op["inputs"][:2]] == ["float32", "int8"] for op in compute)
+        return KernelUse(int8=int8 + hybrid, total=len(compute), how="ops in the file that multiply integers")
 
 
 def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:

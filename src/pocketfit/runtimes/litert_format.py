@@ -11,19 +11,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-__all__ = ["compact"]
+__all__ = ["compact", "pack", "unpack"]
 
 IDENTIFIER = b"TFL3"
 # What the schema asks of buffers (force_align), which the generated Python code does not see to.
 ALIGNMENT = 16
 
 
-def compact(content: bytes) -> bytes:
-    """Rewrite a model with shared zero points and short tensor names."""
-    import flatbuffers
+def unpack(content: bytes) -> Any:
+    """The model as objects of the schema's generated code."""
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    return schema.ModelT.InitFromPackedBuf(content, 0)
+
+
+def compact(model: Any) -> None:
+    """Share zero points, shorten tensor names and drop buffers that no tensor has, in place; for `pack` alone."""
     zero_points: dict[tuple[int, ...], int] = {}
     for graph in model.subgraphs:
         names: Counter[bytes] = Counter()
@@ -33,10 +36,26 @@ def compact(content: bytes) -> bytes:
             tensor.name = short if names[short] == 1 else short + b";%d" % (names[short] - 1)
             if tensor.quantization is not None and tensor.quantization.zeroPoint is not None:
                 tensor.quantization = _SharedZeroPoints(tensor.quantization, zero_points)
+    _drop_unread(model)
+
+
+def pack(model: Any) -> bytes:
+    """The model as a file's content."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None))
     model.buffers = [_AlignedBuffer(buffer) for buffer in model.buffers]
-    builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
+
+
+def _drop_unread(model: Any) -> None:
+    """Empty the buffers of weights that were stored elsewhere; the others keep their numbers."""
+    read = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    read |= {entry.buffer for entry in model.metadata or ()}
+    for index, buffer in enumerate(model.buffers):
+        if index not in read:
+            buffer.data = None
 
 
 def _short(name: bytes) -> bytes:

@@ -5,7 +5,8 @@
 pnnx is the converter of ncnn's makers and runs in a process of its own. Weights come through it bit by bit, so a layer
 of the network is told by its weights which layer of the plan it is. An INT8 layer of ncnn quantizes its input on the
 way in, which is what the plan calls symmetric; additions, poolings and the like compute in float32.
-Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32.
+Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32. So it
+is with the half layers of an INT8 plan; weights of 4 bits take 8 in the file.
 
 On x86 alone, ncnn scales the results of INT8 depthwise layers by an approximate reciprocal (RCPPS): they are off by up
 to 0.04%, which moves roundings further on, so that such networks agree less closely with the plan than others do.
@@ -18,7 +19,7 @@ import subprocess
 import tempfile
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,12 +27,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
 from pocketfit.runtimes.ncnn_format import Layer, in_half, read_layers, read_network, write_network
-from pocketfit.runtimes.ncnn_int8 import connect_int8, has_int8, in_int8, is_int8
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.runtimes.ncnn_int8 import connect_int8, has_int8, in_int8, int8_factors, is_int8
+from pocketfit.types import (
+    Artifact,
+    KernelUse,
+    Precision,
+    QuantizationPlan,
+    RuntimeInfo,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from torch.fx import GraphModule, Node
+
+    from pocketfit.compress.quantize.arithmetic import Arithmetic
 
 __all__ = ["Ncnn"]
 
@@ -62,11 +74,15 @@ class Ncnn:
         platforms=("android", "ios", "linux", "macos", "windows"),
         delegates=("vulkan",),
         note="INT8 inside convolutions and linear layers, float32 elsewhere",
+        int8_layers=("conv2d", "linear"),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.param` and `model.bin`: float32 input and output, no batch dimension."""
+        from pocketfit.compress.quantize.express import refuse_inexpressible
+
         require(self)
+        refuse_inexpressible(variant, self.info)
         layers, notes = _store(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)
@@ -87,6 +103,16 @@ class Ncnn:
         """Load for the CPU; whatever is not INT8 computes in float32."""
         require(self)
         return _Session(artifact, threads)
+
+    def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Run as always, but keep what each layer gives; INT8 between two layers is restored with its scale."""
+        require(self)
+        yield artifact.input.name, sample
+        layers = [layer for layer in read_network(*artifact.files) if layer.inputs]
+        factors = int8_factors(layers)
+        session = _Session(artifact, threads=1)
+        for name, values in session.tensors(sample, [name for layer in layers for name in layer.outputs]):
+            yield name, values / factors.get(name, 1)
 
 
 def _float_layers(variant: Variant) -> tuple[Layer, ...]:
@@ -210,33 +236,39 @@ def _weight(node: Node, graph: GraphModule) -> np.ndarray | None:
 def _store_int8(
     layers: tuple[Layer, ...], owners: Mapping[tuple[str, int], Node], variant: Variant
 ) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    from pocketfit.compress.quantize.arithmetic import Arithmetic, arithmetic, input_of
+    from pocketfit.compress.quantize.fake import weight_limit
+
+    plan = variant.plan
     by_name = {layer.name: layer for layer in layers}
-    obstacles = {node.name: _obstacle(by_name[layer], node, variant) for (layer, _), node in owners.items()}
+    kinds = {node.name: arithmetic(node, plan) for node in owners.values()}
+    obstacles = {node.name: _obstacle(by_name[key[0]], kinds[node.name]) for key, node in owners.items()}
     stored: list[Layer] = []
     for layer in layers:
         node = owners.get((layer.name, 0))
         if node is None or obstacles[node.name]:
             stored.append(layer)
+        elif kinds[node.name] is Arithmetic.HALF:
+            stored.append(in_half(layer, {0}))
         else:
-            scale = variant.plan.activations[_producer(node)].symmetric_scale
-            stored += in_int8(layer, variant.plan.layers[node.name].weight_scales, scale)
-    lost = {name: "pnnx changed its weights" for name in variant.plan.layers if name not in obstacles}
-    return connect_int8(stored), _notes(obstacles | lost)
+            numbers, scale = plan.layers[node.name], plan.activations[input_of(node).name].symmetric_scale
+            stored += in_int8(layer, numbers.weight_scales, scale, weight_limit(numbers))
+    lost = {name: "pnnx changed its weights" for name in plan.layers if name not in obstacles}
+    return connect_int8(stored), (*_notes(obstacles | lost), *_wider(plan))
 
 
-def _obstacle(layer: Layer, node: Node, variant: Variant) -> str:
-    """Why the layer cannot be INT8 as the plan says; empty when it can."""
-    if node.name not in variant.plan.layers:
+def _obstacle(layer: Layer, kind: Arithmetic) -> str:
+    """Why the layer stays in float32 and not as the plan says; empty when it does not."""
+    if kind == "float":
         return "the plan leaves them so"
-    if not has_int8(layer):
+    if kind == "integer" and not has_int8(layer):
         return f"ncnn's {layer.kind} has no INT8 with a weight scale per channel"
-    if _producer(node) not in variant.plan.activations:
-        return "the plan has no INT8 numbers for their input"
     return ""
 
 
-def _producer(node: Node) -> str:
-    return str(node.args[0])
+def _wider(plan: QuantizationPlan) -> tuple[str, ...]:
+    names = [name for name, layer in plan.layers.items() if layer.weight_bits == 4]
+    return (f"4-bit weights take 8 bits in the file: {', '.join(names)}",) if names else ()
 
 
 def _notes(obstacles: Mapping[str, str]) -> tuple[str, ...]:
@@ -268,20 +300,31 @@ class _Session:
             raise ConversionError("ncnn", f"ncnn cannot load {param} and {weights}", "Convert the model again.")
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        import numpy as np
+
+        (_, output), *_ = self.tensors(inputs[0], [self._artifact.output.name], keep=False)
+        shape = self._artifact.output.shape
+        if output.size != np.prod(shape):
+            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
+        return (output.reshape(shape),)
+
+    def tensors(
+        self, sample: np.ndarray, names: Sequence[str], *, keep: bool = True
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Run once and give these tensors; `keep` what was computed for one until the others have been given."""
         import ncnn
         import numpy as np
 
         extractor = self._net.create_extractor()
+        extractor.set_light_mode(not keep)
         # A matrix is a view of its array: a copy, lest a layer that works in place writes into the caller's.
-        values = np.array(inputs[0][0], np.float32, order="C")
+        values = np.array(sample[0], np.float32, order="C")
         extractor.input(self._artifact.input.name, ncnn.Mat(values))
-        status, matrix = extractor.extract(self._artifact.output.name)
-        if status != 0:
-            raise ConversionError("ncnn", f"ncnn cannot run the network, it ends with status {status}", _HINT)
-        output, shape = np.array(matrix, np.float32), self._artifact.output.shape
-        if output.size != np.prod(shape):
-            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
-        return (output.reshape(shape),)
+        for name in names:
+            status, matrix = extractor.extract(name)
+            if status != 0:
+                raise ConversionError("ncnn", f"ncnn cannot run the network, it ends with status {status}", _HINT)
+            yield name, np.array(matrix, np.float32)
 
     def kernels(self) -> KernelUse:
         compute = [layer for layer in read_layers(self._artifact.files[0]) if layer.kind.startswith(_COMPUTE)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from pocketfit.runtimes.ncnn_format import Blob, Layer
 
-__all__ = ["connect_int8", "has_int8", "in_int8", "is_int8"]
+__all__ = ["connect_int8", "has_int8", "in_int8", "int8_factors", "is_int8"]
 
 _CONVOLUTIONS = frozenset({"Convolution", "ConvolutionDepthWise"})
 _TERM = 8
@@ -31,13 +31,14 @@ def is_int8(layer: Layer) -> bool:
     return layer.kind != "Gemm" and has_int8(layer) and layer.integer(_TERM) > 0
 
 
-def in_int8(layer: Layer, weight_scales: Sequence[float], input_scale: float) -> tuple[Layer, ...]:
+def in_int8(layer: Layer, weight_scales: Sequence[float], input_scale: float, limit: int = 127) -> tuple[Layer, ...]:
     """Give a float layer INT8 weights and the scales of its weights and its input; bias and output stay float32.
 
     Args:
         layer: one that `has_int8`, with float32 weights.
-        weight_scales: one positive scale an output channel; `q = clip(round(w / scale), -127, 127)`.
+        weight_scales: one positive scale an output channel; `q = clip(round(w / scale), -limit, limit)`.
         input_scale: `q = clip(round(x / input_scale), -127, 127)`.
+        limit: largest integer of a weight: 127, or 7 where the plan says 4 bits.
 
     Returns:
         One layer, or for a grouped convolution the layers that do its work: ncnn has one weight scale a group, so
@@ -47,13 +48,13 @@ def in_int8(layer: Layer, weight_scales: Sequence[float], input_scale: float) ->
     if layer.kind == "Gemm":
         layer = _as_inner_product(layer)
     if layer.kind != "ConvolutionDepthWise":
-        return (_quantized(layer, 2, scales, input_scale),)
+        return (_quantized(layer, 2, scales, input_scale, limit),)
     groups = layer.integer(7, 1)
     if groups == len(scales):
-        return (_quantized(layer, 1, scales, input_scale),)
+        return (_quantized(layer, 1, scales, input_scale, limit),)
     first, *parts, last = _by_group(layer, groups)
     shares = zip(parts, np.split(scales, groups), strict=True)
-    return (first, *(_quantized(part, 2, share, input_scale) for part, share in shares), last)
+    return (first, *(_quantized(part, 2, share, input_scale, limit) for part, share in shares), last)
 
 
 def connect_int8(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -66,6 +67,21 @@ def connect_int8(layers: Sequence[Layer]) -> tuple[Layer, ...]:
         for tensor in layer.inputs:
             readers[tensor].append(layer)
     return tuple(_connected(layer, tuple(_final_readers(layer, readers))) for layer in layers)
+
+
+def int8_factors(layers: Sequence[Layer]) -> dict[str, float]:
+    """One over the scale of each tensor that is INT8 between two layers, by its name.
+
+    Args:
+        layers: in execution order, with their blobs.
+    """
+    factors: dict[str, float] = {}
+    for layer in layers:
+        if layer.kind in _CONVOLUTIONS and layer.integer(_TERM) > _REQUANTIZE:
+            factors |= dict.fromkeys(layer.outputs, float(layer.blobs[-1].values[0]))
+        elif layer.kind == "Split" and layer.inputs[0] in factors:
+            factors |= dict.fromkeys(layer.outputs, factors[layer.inputs[0]])
+    return factors
 
 
 def _connected(layer: Layer, readers: Sequence[Layer | None]) -> Layer:
@@ -95,12 +111,12 @@ def _is_int8_convolution(layer: Layer | None) -> bool:
     return layer is not None and layer.kind in _CONVOLUTIONS and is_int8(layer)
 
 
-def _quantized(layer: Layer, term: int, scales: np.ndarray, input_scale: float) -> Layer:
+def _quantized(layer: Layer, term: int, scales: np.ndarray, input_scale: float, limit: int) -> Layer:
     # Multiplying by one over the scale is how the plan's simulation divides, too: the integers are the same.
     factors = 1 / scales
     weight, *bias = layer.blobs
     rows = weight.values.reshape(len(factors), -1) * factors[:, None]
-    integers = np.clip(np.round(rows), -127, 127).astype(np.int8).ravel()
+    integers = np.clip(np.round(rows), -limit, limit).astype(np.int8).ravel()
     input_factor = 1 / np.asarray([input_scale], np.float32)
     return replace(
         layer,

@@ -3,7 +3,9 @@
 Activations are unsigned: with them and the quantization after the fused activation, ONNX Runtime turns every
 convolution into one integer kernel; signed activations leave it slower than float on x86.
 Float16 stores the weights of layers in half and widens them when the session is created, so the file halves and the
-arithmetic, as everywhere on a CPU, stays float32.
+arithmetic, as everywhere on a CPU, stays float32. In a mixed INT8 plan, weights of 4 bits and those of weight-only and
+half layers are stored just so; 16-bit activations are INT16 between QuantizeLinear and DequantizeLinear, and compute in
+float32 on a CPU; dynamic linear layers run on integer kernels.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_in_half, store_integers
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -28,8 +31,20 @@ __all__ = ["OnnxRuntime"]
 
 # The first opset whose QuantizeLinear knows every type used here, and the newest that all mobile builds accept.
 OPSET = 20
+# The first with INT16 activations and INT4 weights; ONNX Runtime knows it since 1.18.
+OPSET_MIXED = 21
 
-_INT8_OPS = frozenset({"QLinearConv", "QGemm", "QLinearMatMul", "MatMulInteger", "ConvInteger", "MatMulIntegerToFloat"})
+_INT8_OPS = frozenset(
+    {
+        "ConvInteger",
+        "DynamicQuantizeMatMul",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "QGemm",
+        "QLinearConv",
+        "QLinearMatMul",
+    }
+)
 _FLOAT_OPS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"})
 
 # What torch.onnx says, somewhere in a message of many lines, of an op that it cannot translate.
@@ -50,13 +65,19 @@ class OnnxRuntime:
         platforms=("android", "ios", "linux", "macos", "windows"),
         delegates=("xnnpack", "nnapi", "coreml", "qnn"),
         note="INT8 as QDQ with unsigned activations",
+        weight_bits=(8, 4),
+        activation_bits=(8, 16),
+        weight_only=True,
+        dynamic=("linear",),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.onnx`: opset 20, batch 1, float32 inputs and outputs."""
+        """Write `model.onnx`: opset 20, or 21 with INT16 or INT4 in it; batch 1, float32 inputs and outputs."""
+        from pocketfit.compress.quantize.express import refuse_inexpressible
+
+        refuse_inexpressible(variant, self.info)
         program = _export(variant)
-        if variant.plan.precision is Precision.FLOAT16:
-            _store_weights_in_half(program, variant)
+        kept = _store_weights(program, variant)
         path = out / "model.onnx"
         _strip(program)
         path.write_bytes(program.SerializeToString(deterministic=True))
@@ -68,11 +89,31 @@ class OnnxRuntime:
             input=TensorSpec(program.graph.input[0].name, variant.model.input.shape),
             output=TensorSpec(program.graph.output[0].name, variant.model.output.shape),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
+            notes=tuple(f"stored in float32 because torch.onnx changed the weight: {name}" for name in kept),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
         """Load with every graph optimisation on."""
         return _Session(artifact, threads)
+
+    def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Run with every graph optimisation off, so that nothing is fused: INT8 layers compute in restored floats."""
+        import onnx
+
+        onnxruntime = _silent_onnxruntime()
+        model = onnx.load(artifact.files[0])
+        names = _shown(model.graph)
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        yield artifact.input.name, sample
+        for name, values in zip(names, session.run(None, {artifact.input.name: sample}), strict=True):
+            if values.dtype == sample.dtype:
+                yield name, values
 
 
 def _export(variant: Variant) -> onnx.ModelProto:
@@ -85,12 +126,39 @@ def _export(variant: Variant) -> onnx.ModelProto:
     try:
         with torch.no_grad():
             exported = torch.export.export(graph, (example,))
-            program = torch.onnx.export(exported, (example,), dynamo=True, opset_version=OPSET, verbose=False)
+            program = torch.onnx.export(exported, (example,), dynamo=True, opset_version=_opset(variant), verbose=False)
     except Exception as error:  # the exporter raises whatever its many layers raise
         raise _explain(error) from error
     assert program is not None  # only the TorchScript exporter returns None
     model: onnx.ModelProto = program.model_proto
     return model
+
+
+def _opset(variant: Variant) -> int:
+    wide = any(activation.bits == 16 for activation in variant.plan.activations.values())
+    narrow = any(layer.weight_bits == 4 for layer in variant.plan.layers.values())
+    return OPSET_MIXED if wide or narrow else OPSET
+
+
+def _store_weights(program: onnx.ModelProto, variant: Variant) -> tuple[str, ...]:
+    """Store weights as narrow as the plan has them; return the names of those that were not found."""
+    from pocketfit.compress.quantize.arithmetic import Arithmetic
+    from pocketfit.runtimes.stored_weights import stored_weights
+
+    plan = variant.plan
+    if plan.precision is not Precision.INT8:
+        return store_in_half(program, {layer.weight: None for layer in plan.layers.values()})
+    weights = stored_weights(variant)
+    dynamic = {name: weight for name, weight in weights.items() if weight.is_dynamic}
+    halves = [name for name, weight in weights.items() if weight.kind is Arithmetic.HALF]
+    exported_wide = {
+        name: weight
+        for name, weight in weights.items()
+        if weight.kind is Arithmetic.WEIGHT_ONLY or (weight.is_static and weight.bits == 4)
+    }
+    quantize_at_run_time(program, dynamic)
+    keep_float(program)
+    return (*store_in_half(program, halves), *store_integers(program, exported_wide))
 
 
 def _explain(error: Exception) -> ConversionError:
@@ -115,28 +183,18 @@ def _strip(program: onnx.ModelProto) -> None:
         del item.metadata_props[:]
 
 
-def _store_weights_in_half(program: onnx.ModelProto, variant: Variant) -> None:
-    """Store each layer's weight in float16 behind a Cast, which ONNX Runtime folds when it loads the model."""
-    import numpy as np
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = program.graph
-    names = {layer.weight for layer in variant.plan.layers.values()}
-    casts = []
-    for tensor in graph.initializer:
-        if tensor.name not in names:
-            continue
-        values = numpy_helper.to_array(tensor).astype(np.float16)
-        widened = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values, f"{widened}.float16"))
-        casts.append(helper.make_node("Cast", [tensor.name], [widened], f"{widened}.widen", to=TensorProto.FLOAT))
-    if len(casts) != len(names):
-        raise ConversionError(
-            "onnxruntime", f"found {len(casts)} of {len(names)} weights in the exported graph to halve"
-        )
-    rest = list(graph.node)
-    del graph.node[:]
-    graph.node.extend([*casts, *rest])
+def _shown(graph: onnx.GraphProto) -> list[str]:
+    """Tensors that depend on the input, in the order of the graph, but for those that are only read to be quantized."""
+    readers: defaultdict[str, set[str]] = defaultdict(set)
+    for node in graph.node:
+        for name in node.input:
+            readers[name].add(node.op_type)
+    computed = dict.fromkeys(value.name for value in graph.input)
+    for node in graph.node:
+        if any(name in computed for name in node.input):
+            computed |= dict.fromkeys(name for name in node.output if name)
+    inputs = {value.name for value in graph.input}
+    return [name for name in computed if name not in inputs and readers[name] != {"QuantizeLinear"}]
 
 
 def _silent_onnxruntime() -> Any:

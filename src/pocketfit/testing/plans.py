@@ -12,14 +12,37 @@ import numpy as np
 
 from pocketfit.compress.quantize.bias_correction import correct_biases
 from pocketfit.compress.quantize.calibrate import calibrate
-from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.express import expressible
+from pocketfit.compress.quantize.placement import is_layer, place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan
+from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.models.canonical import canonicalise
 from pocketfit.testing.models import TinyModel, build
-from pocketfit.types import Artifact, LoadedModel, Precision, QuantizationPlan, Runtime, Scheme, Variant
+from pocketfit.types import (
+    Artifact,
+    LoadedModel,
+    Precision,
+    QuantizationPlan,
+    Runtime,
+    RuntimeInfo,
+    Scheme,
+    Variant,
+)
 
-__all__ = ["Artifacts", "Case", "case_of", "plans_of"]
+__all__ = ["MIXED_PLANS", "Artifacts", "Case", "case_of", "plans_of"]
+
+# What an INT8 plan may hold beside 8-bit weights and activations.
+MIXED_PLANS = (
+    "4-bit weights",
+    "16-bit activations",
+    "some 16-bit tensors",
+    "half layers",
+    "float layers",
+    "weight-only",
+    "4-bit weight-only",
+    "dynamic",
+)
 
 CALIBRATION_BATCHES = 4
 SAMPLES = 16
@@ -33,11 +56,13 @@ class Case:
         model: in canonical form.
         plans: by precision.
         samples: float32 N×(input shape), read-only.
+        mixed: further INT8 plans, by a name of `MIXED_PLANS`.
     """
 
     model: LoadedModel
     plans: Mapping[Precision, QuantizationPlan]
     samples: np.ndarray
+    mixed: Mapping[str, QuantizationPlan]
 
     def variant(self, precision: Precision) -> Variant:
         """What a converter is given."""
@@ -46,6 +71,10 @@ class Case:
     def expected(self, precision: Precision, scheme: Scheme) -> np.ndarray:
         """What an artifact must answer, by the plan's own simulation: float32, samples first."""
         return simulate(self.model, self.plans[precision], scheme, [self.samples.copy()])
+
+    def expressible(self, name: str, info: RuntimeInfo) -> QuantizationPlan:
+        """What a runtime is given of a mixed plan."""
+        return expressible(self.mixed[name], self.model, info)[0]
 
     def output_step(self, scheme: Scheme) -> float:
         """By how much the answer changes when its INT8 value changes by one."""
@@ -65,7 +94,7 @@ def _case_of(kind: type[TinyModel]) -> Case:
     batches = [random.standard_normal((8, *kind.input_shape)).astype(np.float32) for _ in range(CALIBRATION_BATCHES)]
     samples = random.standard_normal((SAMPLES, *kind.input_shape)).astype(np.float32)
     samples.flags.writeable = False
-    return Case(model, plans_of(model, batches), samples)
+    return Case(model, plans_of(model, batches), samples, _mixed_plans(model, batches))
 
 
 def plans_of(model: LoadedModel, batches: list[np.ndarray]) -> dict[Precision, QuantizationPlan]:
@@ -83,6 +112,27 @@ def plans_of(model: LoadedModel, batches: list[np.ndarray]) -> dict[Precision, Q
         Precision.FLOAT16: float_plan(model, Precision.FLOAT16),
         Precision.INT8: int8,
     }
+
+
+def _mixed_plans(model: LoadedModel, batches: list[np.ndarray]) -> dict[str, QuantizationPlan]:
+    tensors = place(model.graph).tensors
+    statistics = calibrate(model.graph, batches, tensors)
+    layers = [node.name for node in model.graph.graph.nodes if is_layer(node)]
+    linear = frozenset(name for name in layers if name.startswith("linear"))
+    some, groups = frozenset(layers[1::2]), sorted(set(tensors.values()))[1::2]
+    wide = frozenset(name for name, group in tensors.items() if group in groups)
+    recipes = (
+        Recipe(weight_bits=4),
+        Recipe(activation_bits=16),
+        Recipe(wide=wide),
+        Recipe(half=some),
+        Recipe(keep_float=some),
+        Recipe(activation_bits=32),
+        Recipe(activation_bits=32, weight_bits=4),
+        Recipe(activation_bits=32, dynamic=linear),
+    )
+    plans = (int8_plan(model, statistics, data_fingerprint="", samples=0, recipe=recipe) for recipe in recipes)
+    return dict(zip(MIXED_PLANS, plans, strict=True))
 
 
 class Artifacts:

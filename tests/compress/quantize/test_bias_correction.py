@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from pocketfit.compress.quantize import bias_correction
+from pocketfit.compress.quantize import walk
 from pocketfit.compress.quantize.bias_correction import correct_biases, decibel, sweep, with_biases
 from pocketfit.compress.quantize.calibrate import calibrate
 from pocketfit.compress.quantize.placement import place
@@ -138,9 +138,9 @@ def test_fewer_samples_are_taken_where_memory_does_not(
     model: LoadedModel, plan: QuantizationPlan, samples: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The largest live set is about 8 channels of 6x6 four times, float32, in both graphs: some 10 kB a sample.
-    monkeypatch.setattr(bias_correction, "MEMORY_BYTES", 200_000)
+    monkeypatch.setattr(walk, "MEMORY_BYTES", 200_000)
     some = sweep(model.graph, plan, Scheme.AFFINE, samples).samples
-    monkeypatch.setattr(bias_correction, "MEMORY_BYTES", 1)
+    monkeypatch.setattr(walk, "MEMORY_BYTES", 1)
     assert sweep(model.graph, plan, Scheme.AFFINE, samples).samples == 4  # one batch, always
     assert 4 < some < 32
     assert some % 4 == 0

@@ -21,17 +21,14 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
-from pocketfit.compress.quantize.fake import fake_quantize_activation, fake_quantize_weight
 from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import channel_sum
-from pocketfit.graph.attributes import get_tensor
+from pocketfit.compress.quantize.walk import Site, Values, walk
 from pocketfit.types import LayerQuality, LoadedModel, QuantizationPlan, Scheme
 
 __all__ = ["Sweep", "correct_biases", "sweep", "with_biases"]
 
-# Two copies of the live activations of all samples are held at once; beyond this, fewer samples are taken.
-MEMORY_BYTES = 3 * 2**30
 # Values of a layer's output on which the candidates for a correction are compared.
 JUDGED_VALUES = 2**23
 
@@ -52,7 +49,12 @@ class Sweep:
 
 
 def correct_biases(
-    model: LoadedModel, plan: QuantizationPlan, samples: list[np.ndarray], progress: Callable[[int], None] | None = None
+    model: LoadedModel,
+    plan: QuantizationPlan,
+    samples: list[np.ndarray],
+    progress: Callable[[int], None] | None = None,
+    schemes: Iterable[Scheme] = tuple(Scheme),
+    reference: GraphModule | None = None,
 ) -> tuple[QuantizationPlan, dict[Scheme, tuple[LayerQuality, ...]]]:
     """Correct the biases for every scheme, unless held-back calibration samples say that it does harm.
 
@@ -61,6 +63,8 @@ def correct_biases(
         plan: an INT8 plan without corrected biases.
         samples: batches of calibration samples, float32 in the model's layout; the last quarter is held back.
         progress: called with the number of samples each time a scheme is done.
+        schemes: whose biases are to be corrected.
+        reference: the float graph, where the weights of `model` are rounded already.
 
     Returns:
         The plan with corrected biases and with notes of what was decided; the quality of each layer per scheme.
@@ -68,18 +72,18 @@ def correct_biases(
     held_back = samples[-max(1, len(samples) // 4) :]
     taken = samples[: -len(held_back)] or samples
     with torch.no_grad():
-        floats = np.concatenate([model.graph(torch.from_numpy(batch)).numpy() for batch in held_back])
+        floats = np.concatenate([(reference or model.graph)(torch.from_numpy(one)).numpy() for one in held_back])
     quality = {}
     notes = list(plan.notes)
-    for scheme in Scheme:
-        walked = sweep(model.graph, plan, scheme, taken)
+    for scheme in schemes:
+        walked = sweep(model.graph, plan, scheme, taken, reference=reference)
         corrected = with_biases(plan, scheme, walked.biases)
         before, after = (_sqnr(floats, simulate(model, one, scheme, held_back)) for one in (plan, corrected))
         if after >= before:
             plan = corrected
             notes.append(f"Bias correction ({scheme}): output SQNR {before:.1f} → {after:.1f} dB on held-back samples.")
         else:
-            walked = sweep(model.graph, plan, scheme, taken, correct=False)
+            walked = sweep(model.graph, plan, scheme, taken, correct=False, reference=reference)
             notes.append(f"Bias correction ({scheme}) left out: it would cost {before - after:.1f} dB of output SQNR.")
         quality[scheme] = walked.quality
         if progress is not None:
@@ -94,6 +98,7 @@ def sweep(
     batches: Iterable[np.ndarray],
     *,
     correct: bool = True,
+    reference: GraphModule | None = None,
 ) -> Sweep:
     """Walk all samples through the float and the INT8 graph side by side.
 
@@ -103,12 +108,11 @@ def sweep(
         scheme: which lowering of the activations to walk through.
         batches: float32 arrays in the model's layout, batch first.
         correct: whether to correct biases on the way.
+        reference: the float graph, where the weights of `graph` are rounded already.
     """
-    walk = _Walk(graph, plan, scheme, correct)
-    chunks = _within_memory(graph, batches)
-    with torch.no_grad():
-        walk.run(chunks)
-    return Sweep(walk.biases, tuple(walk.quality), sum(len(chunk) for chunk in chunks))
+    corrector = _Corrector(correct)
+    samples = walk(graph, plan, scheme, batches, corrector, reference)
+    return Sweep(corrector.biases, tuple(corrector.quality), samples)
 
 
 def with_biases(plan: QuantizationPlan, scheme: Scheme, biases: dict[str, tuple[float, ...]]) -> QuantizationPlan:
@@ -131,95 +135,29 @@ def decibel(signal: float, noise: float) -> float:
     return math.inf if noise == 0 else 10 * math.log10(max(signal, 1e-30) / noise)
 
 
-Values = list[torch.Tensor]
+class _Corrector:
+    """Measures each layer, and takes the shift out of its bias when it is told to."""
 
-
-class _Walk:
-    """Both graphs, node by node; every value is a list with one tensor per chunk of samples."""
-
-    def __init__(self, graph: GraphModule, plan: QuantizationPlan, scheme: Scheme, correct: bool) -> None:
-        self.graph = graph
-        self.plan = plan
-        self.scheme = scheme
+    def __init__(self, correct: bool) -> None:
         self.correct = correct
-        self.float: dict[Node, object] = {}
-        self.int8: dict[Node, object] = {}
         self.biases: dict[str, tuple[float, ...]] = {}
         self.quality: list[LayerQuality] = []
 
-    def run(self, chunks: Values) -> None:
-        last_reader = {source: node for node in self.graph.graph.nodes for source in node.all_input_nodes}
-        for node in self.graph.graph.nodes:
-            if node.op == "placeholder":
-                self._keep(node, chunks, chunks)
-            elif node.op == "get_attr":
-                constant = get_tensor(self.graph, str(node.target))
-                self._keep(node, [constant] * len(chunks), [constant] * len(chunks))
-            elif node.op == "call_function":
-                self._keep(node, self._call(node, self.float, len(chunks)), self._call_int8(node, len(chunks)))
-            for source in node.all_input_nodes:
-                if last_reader[source] is node:
-                    del self.float[source], self.int8[source]
-
-    def _keep(self, node: Node, values: object, int8: object) -> None:
-        self.float[node] = values
-        activation = self.plan.activations.get(node.name)
-        if node.name in self.plan.layers:
-            int8 = self._corrected(node, values, int8)
-        if self.scheme is Scheme.AFFINE and activation is not None:
-            int8 = [fake_quantize_activation(value, activation, self.scheme) for value in int8]  # type: ignore[attr-defined]
-        self.int8[node] = int8
-
-    def _call(self, node: Node, values: dict[Node, object], chunks: int) -> list[object]:
-        return [self._call_chunk(node, values, chunk) for chunk in range(chunks)]
-
-    @staticmethod
-    def _call_chunk(node: Node, values: dict[Node, object], chunk: int) -> object:
-        arguments, keywords = torch.fx.map_arg(
-            (node.args, node.kwargs),
-            lambda source: values[source][chunk],  # type: ignore[index]
-        )
-        return node.target(*arguments, **keywords)  # type: ignore[operator]
-
-    def _call_int8(self, node: Node, chunks: int) -> list[object]:
-        layer = self.plan.layers.get(node.name)
-        if layer is None:
-            return self._call(node, self.int8, chunks)
-        source, weight_node = node.args[0], node.args[1]
-        assert isinstance(source, Node) and isinstance(weight_node, Node)
-        weight = fake_quantize_weight(get_tensor(self.graph, str(weight_node.target)), layer)
-        inputs: Values = self.int8[source]  # type: ignore[assignment]
-        if self.scheme is Scheme.SYMMETRIC:
-            activation = self.plan.activations[source.name]
-            inputs = [fake_quantize_activation(value, activation, self.scheme) for value in inputs]
-        bias = self._own_bias(node)
-        known = layer.bias.get(self.scheme)
-        if known is not None and not self.correct:
-            bias = torch.tensor(known, dtype=torch.float32)
-        return [node.target(value, weight, bias, *node.args[3:]) for value in inputs]  # type: ignore[operator]
-
-    def _corrected(self, node: Node, values: object, int8: object) -> object:
-        expected: Values = values  # type: ignore[assignment]
-        got: Values = int8  # type: ignore[assignment]
+    def visit(self, site: Site) -> Values:
+        got = site.outputs(bias=site.bias if self.correct else site.planned_bias)
         if self.correct:
-            axis = 1 if str(node.target).startswith("aten.conv") else -1
-            shift = _best_shift(expected, got, axis, following_activation(node))
-            own = self._own_bias(node)
-            self.biases[node.name] = tuple((shift if own is None else own + shift).tolist())
-            got = [_along(axis, value, shift) + value for value in got]
-        self._measure(node, expected, got)
+            shift = _best_shift(site.expected, got, site.channel_axis, following_activation(site.node))
+            self.biases[site.node.name] = tuple((shift if site.bias is None else site.bias + shift).tolist())
+            got = [_along(site.channel_axis, value, shift) + value for value in got]
+        self.quality.append(_quality(site, got))
         return got
 
-    def _own_bias(self, node: Node) -> torch.Tensor | None:
-        bias = node.args[2] if len(node.args) > 2 else None
-        return get_tensor(self.graph, str(bias.target)) if isinstance(bias, Node) else None
 
-    def _measure(self, node: Node, expected: Values, got: Values) -> None:
-        layer = self.plan.layers[node.name]
-        signal = sum(float(value.double().square().sum()) for value in expected)
-        noise = sum(float((one - other).double().square().sum()) for one, other in zip(expected, got, strict=True))
-        quality = LayerQuality(name=node.name, op=layer.op, source=layer.source, sqnr_db=decibel(signal, noise))
-        self.quality.append(quality)
+def _quality(site: Site, got: Values) -> LayerQuality:
+    signal = sum(float(value.double().square().sum()) for value in site.expected)
+    noise = sum(float((one - other).double().square().sum()) for one, other in zip(site.expected, got, strict=True))
+    layer = site.layer
+    return LayerQuality(name=site.node.name, op=layer.op, source=layer.source, sqnr_db=decibel(signal, noise))
 
 
 def following_activation(node: Node) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -268,38 +206,3 @@ def _channel_mean(
     parts = [channel_sum(difference(one, other), axis) for one, other in zip(expected, got, strict=True)]
     count = sum(value.numel() for value in expected) // len(parts[0])
     return torch.from_numpy(np.sum(parts, axis=0) / count).float()
-
-
-def _within_memory(graph: GraphModule, batches: Iterable[np.ndarray]) -> Values:
-    """As many batches as fit `MEMORY_BYTES`, at least one."""
-    chunks: Values = []
-    per_sample = 0
-    taken = 0
-    for batch in batches:
-        if not chunks:
-            per_sample = 2 * _peak_bytes(graph, torch.from_numpy(batch)) // len(batch)
-        elif (taken + len(batch)) * per_sample > MEMORY_BYTES:
-            break
-        chunks.append(torch.from_numpy(batch))
-        taken += len(batch)
-    return chunks
-
-
-def _peak_bytes(graph: GraphModule, batch: torch.Tensor) -> int:
-    """Largest sum of live activations while the graph runs on this batch."""
-    live: dict[Node, int] = {}
-    peak = 0
-
-    class Meter(torch.fx.Interpreter):
-        def run_node(self, n: Node) -> object:
-            nonlocal peak
-            value = super().run_node(n)
-            live[n] = value.nbytes if isinstance(value, torch.Tensor) and n.op == "call_function" else 0
-            peak = max(peak, sum(live.values()))
-            for source in self.user_to_last_uses.get(n, ()):
-                live.pop(source, None)
-            return value
-
-    with torch.no_grad():
-        Meter(graph).run(batch)
-    return peak

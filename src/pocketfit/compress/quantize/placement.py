@@ -10,6 +10,7 @@
 6. The model's answer stays float where that costs no INT8 layer: 8 bits make equals of answers that lie close together
    (SqueezeNet, whose last op is a mean, then answers 1.5% of images differently). A layer that writes the answer must
    quantize it to stay on an INT8 kernel; its range is never clipped.
+7. What is to stay float stays float, layer or other op; its result is quantized only where something else needs it.
 
 Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
 "Quantize ONNX models", on Q/DQ placement.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -130,47 +131,62 @@ def is_layer(node: Node) -> bool:
     )
 
 
-def place(graph: torch.fx.GraphModule) -> Placement:
-    """Decide where quantization goes in a canonical graph."""
-    layers = tuple(node.name for node in graph.graph.nodes if is_layer(node))
-    quantized = [node for node in graph.graph.nodes if _is_quantized(node)]
+def place(graph: torch.fx.GraphModule, keep_float: Collection[str] = ()) -> Placement:
+    """Decide where quantization goes in a canonical graph.
+
+    Args:
+        graph: the canonical float graph.
+        keep_float: names of nodes that are to be computed in float; a layer's fused activation stays with it.
+    """
+    nodes = list(graph.graph.nodes)
+    kept = frozenset(keep_float) | {
+        fused.name for node in nodes if node.name in keep_float and (fused := fused_activation(node)) is not None
+    }
+    layers = tuple(node.name for node in nodes if is_layer(node) and node.name not in kept)
+    quantized = [node for node in nodes if _is_quantized(node, kept)]
     tensors = _groups(quantized)
     answers = {tensors[node.name] for node in graph.graph.output_node().all_input_nodes if node.name in tensors}
-    for group in [answer for answer in answers if _can_stay_float(graph, tensors, answer)]:
+    for group in [answer for answer in answers if _can_stay_float(graph, tensors, answer, kept)]:
         tensors = {name: other for name, other in tensors.items() if other != group}
     return Placement(layers=layers, tensors=tensors, answers=frozenset(answers & set(tensors.values())))
 
 
-def _can_stay_float(graph: torch.fx.GraphModule, tensors: dict[str, str], group: str) -> bool:
+def _can_stay_float(graph: torch.fx.GraphModule, tensors: dict[str, str], group: str, kept: frozenset[str]) -> bool:
     """Whether no layer writes or reads the group's tensors, and nothing else needs them in INT8."""
     members = [node for node in graph.graph.nodes if tensors.get(node.name) == group]
-    written = {source for node in members for source in (node, *node.all_input_nodes) if is_layer(source)}
+    written = {source for node in members for source in (node, *node.all_input_nodes) if _is_int8_layer(source, kept)}
     by_layer = any(node in written or fused_activation(source) is node for source in written for node in members)
     readers = {user for node in members for user in node.users} - set(members)
-    return not by_layer and not any(_is_quantizable(user) or is_layer(user) for user in readers)
+    return not by_layer and not any(_is_quantizable(user, kept) or _is_int8_layer(user, kept) for user in readers)
 
 
-def _is_quantized(node: Node) -> bool:
+def _is_quantized(node: Node, kept: frozenset[str]) -> bool:
     if not _is_float_tensor(node):
         return False
     if fused_activation(node) is not None:
         return False
-    if node.op == "call_function" and (_is_quantizable(node) or is_layer(node)):
+    if _is_quantizable(node, kept) or _is_int8_layer(node, kept):
         return True
-    return any(_reads_as_activation(user, node) for user in node.users)
+    return any(_reads_as_activation(user, node, kept) for user in node.users)
 
 
-def _is_quantizable(node: Node) -> bool:
-    return node.op == "call_function" and (node.target in SAME_SCALE or node.target in REQUANTIZING or _is_piece(node))
+def _is_int8_layer(node: Node, kept: frozenset[str]) -> bool:
+    return node.name not in kept and is_layer(node)
 
 
-def _reads_as_activation(user: Node, node: Node) -> bool:
+def _is_quantizable(node: Node, kept: frozenset[str]) -> bool:
+    if node.op != "call_function" or node.name in kept:
+        return False
+    return node.target in SAME_SCALE or node.target in REQUANTIZING or _is_piece(node)
+
+
+def _reads_as_activation(user: Node, node: Node, kept: frozenset[str]) -> bool:
     """Whether `user` needs `node` in INT8; weights and biases of layers have their own rules."""
     if is_layer(user):
-        return user.args[0] is node
+        return user.args[0] is node and user.name not in kept
     if node.op == "get_attr" and user.target in _OWN_PARAMETERS:
         return False
-    return _is_quantizable(user)
+    return _is_quantizable(user, kept)
 
 
 def fused_activation(node: Node) -> Node | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -10,20 +11,22 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_layer, place
 from pocketfit.compress.quantize.ranges import (
-    affine_from_range,
-    mse_affine,
-    mse_symmetric,
+    Ranges,
+    range_method,
     room_for_bias,
+    sixteen_bit_scale,
     weight_scales,
 )
+from pocketfit.compress.quantize.recipe import Granularity, Recipe
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import source_of
 from pocketfit.types import ActivationPlan, LayerPlan, LoadedModel, Precision, QuantizationPlan
 
-__all__ = ["float_plan", "int8_plan", "plan_from_json", "plan_to_json"]
+__all__ = ["float_plan", "int8_plan", "plan_from_json", "plan_to_json", "sixteen_bits", "weight_bits_of"]
 
 _ADAPTER = TypeAdapter(QuantizationPlan)
+STATIC_W8A8 = Recipe()
 
 
 def float_plan(model: LoadedModel, precision: Precision) -> QuantizationPlan:
@@ -38,17 +41,28 @@ def int8_plan(
     *,
     data_fingerprint: str,
     samples: int,
+    recipe: Recipe = STATIC_W8A8,
 ) -> QuantizationPlan:
-    """Static W8A8: weights symmetric per output channel, activations per tensor, all ranges by mean squared error.
+    """An INT8 plan: static W8A8 with ranges by mean squared error, or what the recipe says.
 
     Args:
         model: the canonical float model.
         statistics: of every tensor that `place` names, from `calibrate`.
         data_fingerprint: of the calibration samples.
         samples: number of calibration samples.
+        recipe: what is asked of it.
     """
-    activations = _activations(model.graph, place(model.graph), statistics)
-    layers = {node.name: _layer(node, _scales_of(model.graph, node, activations)) for node in _layers(model.graph)}
+    kept = recipe.keep_float | recipe.half
+    activations: dict[str, ActivationPlan] = {}
+    if recipe.activation_bits <= 16:
+        activations = _activations(model.graph, place(model.graph, kept), statistics, recipe)
+    bits = weight_bits_of(model.graph, recipe)
+    layers = {}
+    for node in _layers(model.graph):
+        if node.name in recipe.half:
+            layers[node.name] = _layer(node, ())
+        elif node.name not in recipe.keep_float:
+            layers[node.name] = _int8_layer(model.graph, node, activations, bits[node.name], recipe)
     return QuantizationPlan(
         precision=Precision.INT8,
         model_fingerprint=model.fingerprint,
@@ -57,6 +71,21 @@ def int8_plan(
         activations=activations,
         layers=layers,
     )
+
+
+def weight_bits_of(graph: GraphModule, recipe: Recipe) -> dict[str, int]:
+    """Bits of each layer's weight: depthwise layers and the first one keep 8."""
+    layers = _layers(graph)
+    return {node.name: 8 if node is layers[0] or _is_depthwise(graph, node) else recipe.weight_bits for node in layers}
+
+
+def sixteen_bits(statistics: Mapping[str, TensorStatistics], name: str, placement: Placement) -> ActivationPlan:
+    """The numbers of one tensor in sixteen bits: symmetric, its group's largest value at the end of the range."""
+    members = [other for other, group in placement.tensors.items() if group == placement.tensors[name]]
+    scale = sixteen_bit_scale(merge(statistics[member] for member in members))
+    own = statistics[name]
+    group = placement.tensors[name] if len(members) > 1 else ""
+    return ActivationPlan(own.minimum, own.maximum, scale, 0, scale, group, bits=16)
 
 
 def plan_to_json(plan: QuantizationPlan) -> str:
@@ -80,12 +109,25 @@ def _layer(node: Node, scales: tuple[float, ...]) -> LayerPlan:
     return LayerPlan(op=op, source=source_of(node), weight=str(weight.target), axis=0, weight_scales=scales)
 
 
-def _scales_of(graph: GraphModule, node: Node, activations: Mapping[str, ActivationPlan]) -> tuple[float, ...]:
+def _int8_layer(
+    graph: GraphModule, node: Node, activations: Mapping[str, ActivationPlan], bits: int, recipe: Recipe
+) -> LayerPlan:
     source, weight, bias = (*node.args, None)[:3]
-    scales = weight_scales(_array(graph, weight), axis=0)
-    if bias is None:
-        return scales
-    return room_for_bias(scales, _array(graph, bias), activations[str(source)].scale)
+    per_tensor = recipe.granularity is Granularity.PER_TENSOR
+    scales = weight_scales(_array(graph, weight), axis=0, bits=bits, per_tensor=per_tensor)
+    read = activations.get(str(source))
+    dynamic = node.name in recipe.dynamic
+    if bias is not None and read is not None and not dynamic:
+        scales = room_for_bias(scales, _array(graph, bias), read.scale)
+        scales = (max(scales),) * len(scales) if per_tensor else scales
+    return replace(_layer(node, scales), weight_bits=bits, dynamic=dynamic)
+
+
+def _is_depthwise(graph: GraphModule, node: Node) -> bool:
+    weight = node.args[1]
+    assert isinstance(weight, Node)  # is_layer said so
+    shape = get_tensor(graph, str(weight.target)).shape
+    return len(shape) > 2 and shape[1] == 1 and shape[0] > 1
 
 
 def _array(graph: GraphModule, node: object) -> np.ndarray:
@@ -94,13 +136,8 @@ def _array(graph: GraphModule, node: object) -> np.ndarray:
     return values
 
 
-def _affine(statistics: TensorStatistics, *, clip: bool) -> tuple[float, int]:
-    """By mean squared error; for the model's answer the whole range, since clipping makes equals of the best ones."""
-    return mse_affine(statistics) if clip else affine_from_range(statistics.minimum, statistics.maximum)
-
-
 def _activations(
-    graph: GraphModule, placement: Placement, statistics: Mapping[str, TensorStatistics]
+    graph: GraphModule, placement: Placement, statistics: Mapping[str, TensorStatistics], recipe: Recipe
 ) -> dict[str, ActivationPlan]:
     members: dict[str, list[str]] = {}
     for name, group in placement.tensors.items():
@@ -109,15 +146,22 @@ def _activations(
     plans: dict[str, ActivationPlan] = {}
     for group, names in members.items():
         shared = merge(statistics[name] for name in names)
-        scale, zero_point = FIXED_RANGES.get(targets[group]) or _affine(shared, clip=group not in placement.answers)
-        symmetric = mse_symmetric(shared)
+        if recipe.activation_bits == 16 or not recipe.wide.isdisjoint(names):
+            plans |= {name: sixteen_bits(statistics, name, placement) for name in names}
+            continue
+        # Clipping the model's answer makes equals of the best ones: it keeps the whole range.
+        ranges = Ranges.MIN_MAX if group in placement.answers else recipe.ranges
+        numbers = _eight_bits(shared, ranges, FIXED_RANGES.get(targets[group]), recipe.ranges)
         for name in names:
-            plans[name] = ActivationPlan(
-                minimum=statistics[name].minimum,
-                maximum=statistics[name].maximum,
-                scale=scale,
-                zero_point=zero_point,
-                symmetric_scale=symmetric,
-                group=group if len(names) > 1 else "",
-            )
+            own = statistics[name]
+            shared_by = group if len(names) > 1 else ""
+            plans[name] = replace(numbers, minimum=own.minimum, maximum=own.maximum, group=shared_by)
     return {name: plans[name] for name in placement.tensors}
+
+
+def _eight_bits(
+    statistics: TensorStatistics, affine: Ranges, fixed: tuple[float, int] | None, symmetric: Ranges
+) -> ActivationPlan:
+    scale, zero_point = fixed or range_method(affine).affine(statistics)
+    symmetric_scale = range_method(symmetric).symmetric(statistics)
+    return ActivationPlan(0.0, 0.0, scale, zero_point, symmetric_scale)

@@ -1,0 +1,93 @@
+"""`pocketfit diagnose`: which ops suffer from INT8, and from what."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pocketfit.cli.options import (
+    AsJson,
+    Cache,
+    CalibrationSamples,
+    Color,
+    Crop,
+    Data,
+    InputShape,
+    Mean,
+    Model,
+    Preprocess,
+    Resize,
+    Scale,
+    Std,
+    Weights,
+    check_count,
+    parse_shape,
+)
+from pocketfit.cli.output import console, print_json
+from pocketfit.errors import OptionError
+
+__all__ = ["diagnose"]
+
+SHOWN = 15
+
+
+def diagnose(
+    model: Model,
+    data: Data,
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    scheme: Annotated[
+        str, typer.Option(help="affine, as ONNX Runtime and LiteRT compute, or symmetric, as ncnn does.")
+    ] = "affine",
+    plot: Annotated[Path | None, typer.Option(help="Write a page with plots of every op here.")] = None,
+    every_op: Annotated[bool, typer.Option("--all", help=f"Show every op, not only the {SHOWN} worst.")] = False,
+    resize: Resize = None,
+    crop: Crop = None,
+    color: Color = None,
+    scale: Scale = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    calibration_samples: CalibrationSamples = 100,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which ops suffer from INT8 and why, by simulation; nothing is converted.
+
+    Example: pocketfit diagnose net.py:build --weights net.pth --data photos --plot diagnosis.html
+    """
+    from rich.console import Console
+
+    from pocketfit.cli.fit import check_report
+    from pocketfit.cli.progress import Progress
+    from pocketfit.data.options import parse_preprocess
+    from pocketfit.pipeline import FitRequest, diagnosis
+    from pocketfit.report.diagnosis import print_diagnosis, write_diagnosis
+    from pocketfit.types import Scheme
+
+    if scheme not in list(Scheme):
+        raise OptionError(f"--scheme {scheme!r} is not one. Allowed: {', '.join(Scheme)}.")
+    check_report(plot)
+    check_count("--calibration-samples", calibration_samples)
+    request = FitRequest(
+        model=model,
+        data=data,
+        weights=weights,
+        input_shape=None if input_shape is None else parse_shape(input_shape),
+        preprocess=parse_preprocess(
+            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+        ),
+        calibration_samples=calibration_samples,
+        cache=cache,
+    )
+    with Progress(Console(stderr=True)) as progress:
+        found = diagnosis(request, Scheme(scheme), progress)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        print_diagnosis(found, console(), len(found) if every_op else SHOWN)
+    if plot is not None:
+        write_diagnosis(model, found, plot)

@@ -1,0 +1,139 @@
+"""`pocketfit quantize`: INT8 that answers as the float model does, repaired step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketfit.cli.options import (
+    AsJson,
+    Cache,
+    CalibrationSamples,
+    Color,
+    Crop,
+    Data,
+    DryRun,
+    EvaluationSamples,
+    InputShape,
+    Mean,
+    Model,
+    Preprocess,
+    Report,
+    Resize,
+    Scale,
+    Std,
+    Targets,
+    Weights,
+    check_count,
+    parse_names,
+    parse_shape,
+)
+from pocketfit.errors import OptionError
+
+if TYPE_CHECKING:
+    from pocketfit.compress.quantize.recipe import Recipe
+
+__all__ = ["quantize"]
+
+
+def quantize(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle; an older bundle there is replaced.")],
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    max_drop: Annotated[
+        str, typer.Option(help="Where the ladder ends: accuracy drop in percentage points, 0.5% or 0.5.")
+    ] = "0.5",
+    weight_bits: Annotated[int, typer.Option(help="8 or 4; depthwise layers and the first one keep 8.")] = 8,
+    activation_bits: Annotated[int, typer.Option(help="8; 16; or 32 for weights only.")] = 8,
+    per_tensor: Annotated[
+        bool, typer.Option("--per-tensor", help="One scale a weight, for hardware that knows no more.")
+    ] = False,
+    ranges: Annotated[str, typer.Option(help="Of activations, to begin with: mse, min-max, percentile, kl.")] = "mse",
+    spare: Annotated[
+        str | None, typer.Option(help="Layers or modules to leave in float, joined by commas: stem,blocks.3.se.")
+    ] = None,
+    prefer: Annotated[str, typer.Option(help="What mixed precision is to save: size or latency.")] = "size",
+    targets: Targets = None,
+    resize: Resize = None,
+    crop: Crop = None,
+    color: Color = None,
+    scale: Scale = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    calibration_samples: CalibrationSamples = 100,
+    evaluation_samples: EvaluationSamples = None,
+    report: Report = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Quantize a model and repair what breaks, step by step, until the accuracy drop is within the target.
+
+    Ranges, equalization, bias correction, GPTQ, AdaRound, mixed precision: each step is judged on held-out samples
+    and kept only if it helps. The best is packed even when the target is missed; the exit code then is 3.
+
+    Example: pocketfit quantize net.py:build --weights net.pth --data photos --max-drop 0.5% -o bundle
+    """
+    from pocketfit.cli.fit import check_report, run_fit, show_intentions
+    from pocketfit.data.options import parse_preprocess
+    from pocketfit.pipeline import FitRequest
+    from pocketfit.rescuing import Rescue
+    from pocketfit.search.budget import parse_max_drop
+    from pocketfit.types import Budget, Precision
+
+    check_report(report)
+    if prefer not in ("size", "latency"):
+        raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
+    check_count("--calibration-samples", calibration_samples)
+    check_count("--evaluation-samples", evaluation_samples)
+    points = parse_max_drop(max_drop)
+    request = FitRequest(
+        model=model,
+        data=data,
+        out=out,
+        weights=weights,
+        input_shape=None if input_shape is None else parse_shape(input_shape),
+        preprocess=parse_preprocess(
+            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+        ),
+        budget=Budget(max_drop_points=points),
+        targets=None if targets is None else parse_names("--targets", targets),
+        precisions=(Precision.FLOAT32, Precision.INT8),
+        prefer="size" if prefer == "size" else "latency",
+        calibration_samples=calibration_samples,
+        evaluation_samples=evaluation_samples,
+        cache=cache,
+        rescue=Rescue(
+            max_drop_points=points,
+            recipe=_recipe(weight_bits, activation_bits, per_tensor, ranges),
+            spare=frozenset() if spare is None else frozenset(parse_names("--spare", spare)),
+            per="size" if prefer == "size" else "latency",
+        ),
+    )
+    if dry_run:
+        show_intentions(request)
+    else:
+        run_fit(request, as_json=as_json, report=report)
+
+
+def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: str) -> Recipe:
+    from pocketfit.compress.quantize.ranges import Ranges
+    from pocketfit.compress.quantize.recipe import Granularity, Recipe
+
+    if weight_bits not in (4, 8):
+        raise OptionError(f"--weight-bits {weight_bits} cannot be deployed. Allowed: 8, 4.")
+    if activation_bits not in (8, 16, 32):
+        raise OptionError(f"--activation-bits {activation_bits} cannot be deployed. Allowed: 8, 16, 32.")
+    if ranges not in list(Ranges):
+        raise OptionError(f"--ranges {ranges!r} is not a method. Allowed: {', '.join(Ranges)}.")
+    return Recipe(
+        ranges=Ranges(ranges),
+        granularity=Granularity.PER_TENSOR if per_tensor else Granularity.PER_CHANNEL,
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+    )

@@ -1,0 +1,110 @@
+"""What the steps of the rescue ladder hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.plan import int8_plan, sixteen_bits
+from pocketfit.compress.quantize.recipe import Recipe
+from pocketfit.compress.quantize.statistics import TensorStatistics
+from pocketfit.graph.attributes import get_tensor
+from pocketfit.models.weights import with_weights
+from pocketfit.types import LoadedModel, Scheme, Variant
+
+__all__ = ["Bench", "Draft", "Step", "draw", "spare"]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A quantized model on its way.
+
+    Args:
+        recipe: what its plan was drawn up by.
+        base: the float model that it rounds: the user's own, or an equal one with equalized weights.
+        variant: weights and plan as they would be deployed.
+        notes: what was decided so far, in plain sentences.
+    """
+
+    recipe: Recipe
+    base: LoadedModel
+    variant: Variant
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a step works with.
+
+    Args:
+        model: the float model as it was loaded.
+        samples: batches of calibration samples, float32 in the model's layout.
+        schemes: in which the result must hold.
+        statistics: of a model's tensors on the samples; models that were asked for before are remembered.
+        loss: divergence from the float model on the samples, the worst of the schemes; smaller is better.
+        data_fingerprint: of the calibration samples.
+        progress: called with (done, total) while a step works.
+    """
+
+    model: LoadedModel
+    samples: list[np.ndarray]
+    schemes: tuple[Scheme, ...]
+    statistics: Callable[[LoadedModel], Mapping[str, TensorStatistics]]
+    loss: Callable[[Variant], float]
+    data_fingerprint: str = ""
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+
+
+class Step(Protocol):
+    """One rung: from the best draft so far to another one, or None where it has nothing to offer."""
+
+    @property
+    def name(self) -> str:
+        """As the report calls it."""
+        ...
+
+    def climb(self, bench: Bench, draft: Draft) -> Draft | None:
+        """Try it; the draft is left as it is."""
+        ...
+
+
+def draw(bench: Bench, model: LoadedModel, recipe: Recipe) -> Draft:
+    """A fresh draft: weights rounded to nearest, ranges as the recipe says, nothing corrected."""
+    plan = int8_plan(
+        model,
+        bench.statistics(model),
+        data_fingerprint=bench.data_fingerprint,
+        samples=sum(map(len, bench.samples)),
+        recipe=recipe,
+    )
+    return Draft(recipe, model, Variant(model, plan))
+
+
+def spare(bench: Bench, draft: Draft, recipe: Recipe) -> Draft:
+    """The draft with more layers and tensors in float or in sixteen bits; whatever stays as it was keeps its numbers.
+
+    What is no longer quantized gets back the weights it had before rounding.
+    """
+    before = draft.variant.plan
+    placement = place(draft.base.graph, recipe.keep_float | recipe.half)
+    wide = {group for name, group in placement.tensors.items() if name in recipe.wide}
+    activations = {
+        name: sixteen_bits(bench.statistics(draft.base), name, placement) if group in wide else before.activations[name]
+        for name, group in placement.tensors.items()
+    }
+    layers = {
+        name: replace(layer, weight_scales=(), weight_bits=8, bias={}) if name in recipe.half else layer
+        for name, layer in before.layers.items()
+        if name in recipe.half or name in placement.layers
+    }
+    rounded = {layer.weight for layer in layers.values() if layer.weight_scales}
+    free = {layer.weight for layer in before.layers.values()} - rounded
+    restored = {path: get_tensor(draft.base.graph, path) for path in free}
+    same = draft.variant.model.fingerprint == draft.base.fingerprint
+    model = draft.base if same else with_weights(draft.variant.model, restored)
+    plan = replace(before, model_fingerprint=model.fingerprint, activations=activations, layers=layers)
+    return replace(draft, recipe=recipe, variant=Variant(model, plan))

@@ -1,0 +1,177 @@
+"""Learned step size: fake quantization with a gradient for the scale.
+
+With `v` the value, `s` the scale, `z` the zero point and integers `low … high`,
+
+    q = clip(round(v / s) + z, low, high),   v̂ = (q − z) · s,
+
+rounding passes gradients through, and everything else is differentiated as it stands:
+
+    ∂v̂/∂v = 1 inside the range, 0 where it is clipped
+    ∂v̂/∂s = q − z − v / s inside, q − z where it is clipped
+    ∂v̂/∂z = 0 inside, −s where it is clipped
+
+The gradient of a scale is multiplied by 1 / √(N · high), N the number of values it quantizes.
+
+A scale is kept as its start times the exponential of a parameter that begins at zero: it cannot become negative, and
+one learning rate suits scales of every magnitude, because a step is relative. The start is the plan's scale.
+
+Sources: Esser et al. 2020, "Learned Step Size Quantization", eq. 1-5 and section 2.2; zero point, Bhalgat et al. 2020,
+"LSQ+: Improving low-bit quantization through learnable offsets and better initialization", eq. 3-6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["ActivationQuantizer", "WeightQuantizer", "fake_quantize", "straight_through"]
+
+
+class _FakeQuantize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        values: torch.Tensor,
+        scale: torch.Tensor,
+        zero_point: torch.Tensor,
+        low: int,
+        high: int,
+        gradient_scale: float,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(values, scale, zero_point)
+        ctx.range, ctx.gradient_scale = (low, high), gradient_scale
+        return (values * scale.reciprocal()).round_().clamp_(low - zero_point, high - zero_point).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (gradient,) = gradients
+        values, scale, zero_point = ctx.saved_tensors
+        lowest, highest = (end - zero_point for end in ctx.range)
+        ratio = values * scale.reciprocal()
+        inside = ratio.clamp(lowest, highest) == ratio
+        passed = gradient * inside
+        to_scale = to_zero_point = None
+        if ctx.needs_input_grad[1]:
+            slope = ratio.round().clamp_(lowest, highest).mul_(gradient).sub_(ratio.mul_(passed))
+            to_scale = slope.sum_to_size(scale.shape) * ctx.gradient_scale
+        if ctx.needs_input_grad[2]:
+            clipped = (passed - gradient) * scale
+            to_zero_point = clipped.sum_to_size(zero_point.shape) * ctx.gradient_scale
+        return passed, to_scale, to_zero_point, None, None, None
+
+
+def fake_quantize(
+    values: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor, low: int, high: int, gradient_scale: float
+) -> torch.Tensor:
+    """The values as they come back from integers, with the gradients of LSQ.
+
+    Args:
+        values: float of any shape; computed in float32 whatever precision they arrive in.
+        scale: positive float32, of a shape that broadcasts to that of the values.
+        zero_point: an integer as float32, of the scale's shape or without dimensions.
+        low: smallest integer.
+        high: largest integer.
+        gradient_scale: multiplies the gradients of scale and zero point.
+    """
+    result: torch.Tensor = _FakeQuantize.apply(values.float(), scale, zero_point, low, high, gradient_scale)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+        return rounded.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return gradients[0], None
+
+
+def straight_through(values: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
+    """`rounded`, whose gradient goes to `values` as if nothing had been rounded."""
+    result: torch.Tensor = _StraightThrough.apply(values, rounded.detach())  # type: ignore[no-untyped-call]
+    return result
+
+
+class ActivationQuantizer(nn.Module):
+    """Fake quantization of the tensors of one scale group.
+
+    Args:
+        scale: where the scale starts, positive.
+        zero_point: where the zero point starts; an integer of the range.
+        low: smallest integer.
+        high: largest integer.
+        fixed: whether scale and zero point stay as they are.
+        learn_zero_point: whether the zero point is trained too; it is rounded on its way.
+    """
+
+    start: torch.Tensor
+    start_zero_point: torch.Tensor
+
+    def __init__(
+        self, scale: float, zero_point: int, low: int, high: int, *, fixed: bool = False, learn_zero_point: bool = False
+    ) -> None:
+        super().__init__()
+        self.low = low
+        self.high = high
+        self.register_buffer("start", torch.tensor(scale))
+        self.register_buffer("start_zero_point", torch.tensor(float(zero_point)))
+        self.log_ratio = nn.Parameter(torch.zeros(()), requires_grad=not fixed)
+        # In units of the whole range, so that it moves at the pace of a relative step of the scale.
+        self.shift = nn.Parameter(torch.zeros(()), requires_grad=learn_zero_point and not fixed)
+
+    def scale(self) -> torch.Tensor:
+        """The scale now, float32 without dimensions."""
+        return self.start * self.log_ratio.exp()
+
+    def zero_point(self) -> torch.Tensor:
+        """The zero point now, an integer of the range as float32."""
+        moved = self.start_zero_point + self.shift * (self.high - self.low)
+        return straight_through(moved, moved.round().clamp(self.low, self.high))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """The values, batch first, as they come back from integers."""
+        gradient_scale = 1 / math.sqrt(max(values[0].numel(), 1) * self.high)
+        return fake_quantize(values, self.scale(), self.zero_point(), self.low, self.high, gradient_scale)
+
+
+class WeightQuantizer(nn.Module):
+    """Fake quantization of a weight, symmetric, with one scale per channel or one for all.
+
+    Args:
+        scales: where they start, positive, one per channel; if all are equal they stay so.
+        axis: of the channels.
+        dimensions: number of the weight's dimensions.
+        limit: largest integer.
+    """
+
+    start: torch.Tensor
+
+    def __init__(self, scales: Sequence[float], axis: int, dimensions: int, limit: int) -> None:
+        super().__init__()
+        self.channels = len(scales)
+        self.limit = limit
+        shape = [1] * dimensions
+        kept = scales if len(set(scales)) > 1 else scales[:1]
+        shape[axis] = len(kept)
+        self.register_buffer("start", torch.tensor(kept, dtype=torch.float32).reshape(shape))
+        self.register_buffer("zero", torch.zeros(()), persistent=False)
+        self.log_ratio = nn.Parameter(torch.zeros(shape))
+
+    def scale(self) -> torch.Tensor:
+        """The scales now, float32, in a shape that broadcasts to the weight's."""
+        return self.start * self.log_ratio.exp()
+
+    def scales(self) -> tuple[float, ...]:
+        """The scales now, one per channel."""
+        return tuple(self.scale().detach().flatten().expand(self.channels).tolist())
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        """The weight as it comes back from integers."""
+        scale = self.scale()
+        gradient_scale = 1 / math.sqrt(weight.numel() / scale.numel() * self.limit)
+        return fake_quantize(weight, scale, self.zero, -self.limit, self.limit, gradient_scale)  # type: ignore[arg-type]

@@ -1,0 +1,63 @@
+"""The graph that learns and the float graph it learns from, each as a module from a batch to its answers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.fx import GraphModule
+
+from pocketfit.compress.quantize.lower import plain_copy
+from pocketfit.types import LoadedModel
+
+__all__ = ["Network", "Teacher"]
+
+# The float model's answers are kept up to here: they are the same in every epoch.
+KEPT_BYTES = 2**28
+
+
+class Network(nn.Module):
+    """A graph that takes a batch even where it was exported for one sample, and returns its first output alone."""
+
+    def __init__(self, graph: GraphModule, dynamic_batch: bool) -> None:
+        super().__init__()
+        self.graph = graph
+        self.dynamic_batch = dynamic_batch
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Answers of a batch."""
+        if self.dynamic_batch:
+            return _first(self.graph(inputs))
+        return torch.cat([_first(self.graph(sample)) for sample in torch.split(inputs, 1)])
+
+
+class Teacher:
+    """The float model; what it answered once is remembered."""
+
+    def __init__(self, model: LoadedModel, device: torch.device) -> None:
+        self.network = Network(plain_copy(model.graph), model.dynamic_batch).to(device)
+        self.answers: dict[int, torch.Tensor] = {}
+        self.room = KEPT_BYTES
+
+    @torch.no_grad()
+    def __call__(self, positions: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Answers to these inputs, which are the samples at these positions of the data."""
+        known = [self.answers.get(position) for position in positions.tolist()]
+        found = [answer for answer in known if answer is not None]
+        if len(found) == len(known):
+            return torch.stack(found)
+        answers: torch.Tensor = self.network(inputs)
+        self._remember(positions, answers)
+        return answers
+
+    def _remember(self, positions: torch.Tensor, answers: torch.Tensor) -> None:
+        for position, answer in zip(positions.tolist(), answers, strict=True):
+            if position not in self.answers and answer.nbytes <= self.room:
+                self.room -= answer.nbytes
+                self.answers[position] = answer.clone()
+
+
+def _first(result: object) -> torch.Tensor:
+    while isinstance(result, list | tuple):
+        result = result[0]
+    assert isinstance(result, torch.Tensor)
+    return result

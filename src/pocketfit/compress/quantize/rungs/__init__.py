@@ -1,0 +1,9 @@
+"""The steps of the rescue ladder, one a file, in the order in which they are tried."""
+
+from pocketfit.compress.quantize.rungs.correction import CorrectBiases
+from pocketfit.compress.quantize.rungs.equalization import Equalize
+from pocketfit.compress.quantize.rungs.mixed import MixPrecision
+from pocketfit.compress.quantize.rungs.ranges import ChooseRanges
+from pocketfit.compress.quantize.rungs.rounding import AdaptRounding, Reconstruct
+
+__all__ = ["AdaptRounding", "ChooseRanges", "CorrectBiases", "Equalize", "MixPrecision", "Reconstruct"]

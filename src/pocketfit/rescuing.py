@@ -1,0 +1,258 @@
+"""The rescue ladder on one model and its data: each step stored, each draft scored on held-out samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+
+from pocketfit.compress.quantize.calibrate import calibrate
+from pocketfit.compress.quantize.divergence import divergence, sqnr_db
+from pocketfit.compress.quantize.draft import Bench, Draft, Step, draw
+from pocketfit.compress.quantize.ladder import Ladder, climb
+from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.plan import plan_from_json, plan_to_json
+from pocketfit.compress.quantize.recipe import Recipe
+from pocketfit.compress.quantize.rungs import (
+    AdaptRounding,
+    ChooseRanges,
+    CorrectBiases,
+    Equalize,
+    MixPrecision,
+    Reconstruct,
+)
+from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.compress.quantize.statistics import TensorStatistics
+from pocketfit.compress.quantize.units import resolve
+from pocketfit.data.dataset import Dataset
+from pocketfit.data.preprocess import batches
+from pocketfit.errors import OptionError
+from pocketfit.models.store import restore, save
+from pocketfit.stages import Stage, Stages
+from pocketfit.store import key_of
+from pocketfit.types import LoadedModel, Scheme, Score, Variant
+from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.answers import answers
+
+__all__ = ["Rescue", "Rescuer"]
+
+# Shares of the cost of a float model that mixed precision may spend, tried in this order.
+SHARES = (0.02, 0.05, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """What is asked of the ladder.
+
+    Args:
+        max_drop_points: where it ends.
+        recipe: of the first draft; what it spares stays spared.
+        spare: node names and module paths that the user wants in float.
+        per: what mixed precision saves, bytes of the file or latency.
+        steps: None for all that need no training.
+    """
+
+    max_drop_points: float = 0.5
+    recipe: Recipe = dataclasses.field(default_factory=Recipe)
+    spare: frozenset[str] = frozenset()
+    per: Literal["size", "latency"] = "size"
+    steps: tuple[Step, ...] | None = None
+
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps to try, in order."""
+        if self.steps is not None:
+            return self.steps
+        mixes = (MixPrecision(share, self.per) for share in SHARES)
+        return (ChooseRanges(), Equalize(), CorrectBiases(), Reconstruct(), AdaptRounding(), *mixes)
+
+
+class Rescuer:
+    """Climbs the ladder for one model.
+
+    Args:
+        stages: keep every draft.
+        model: the float model.
+        data: its samples.
+        schemes: in which the result must hold.
+        batch: samples in a batch.
+        versions: that a stored draft depends on.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        model: LoadedModel,
+        data: Dataset,
+        schemes: tuple[Scheme, ...],
+        batch: int,
+        versions: Mapping[str, str],
+    ) -> None:
+        self.stages = stages
+        self.model = model
+        self.data = data
+        self.schemes = schemes
+        self.batch = batch
+        self.versions = dict(versions)
+        self._statistics: dict[str, dict[str, TensorStatistics]] = {}
+        self._stage: Stage | None = None
+        self._samples = list(batches(data.calibration, batch))
+        self._calibration_floats = _float_outputs(model, self._samples)
+        self._floats: np.ndarray | None = None
+
+    def climb(self, rescue: Rescue) -> Ladder:
+        """Climb until the target is met.
+
+        Raises:
+            OptionError: a name in `rescue.spare` that the model does not have.
+        """
+        recipe = self._recipe(rescue)
+        bench = Bench(
+            model=self.model,
+            samples=self._samples,
+            schemes=self.schemes,
+            statistics=self.statistics,
+            loss=self.loss,
+            data_fingerprint=self.data.calibration.fingerprint,
+            progress=self._report,
+        )
+        return climb(
+            bench,
+            lambda: draw(bench, self.model, recipe),
+            rescue.all_steps(),
+            rescue.max_drop_points,
+            lambda name, start, build: self._scored(name, start, build, rescue, recipe),
+        )
+
+    def statistics(self, model: LoadedModel) -> Mapping[str, TensorStatistics]:
+        """Of a model's tensors on the calibration samples."""
+        if model.fingerprint not in self._statistics:
+            self._statistics[model.fingerprint] = calibrate(model.graph, self._samples, place(model.graph).tensors)
+        return self._statistics[model.fingerprint]
+
+    def loss(self, variant: Variant) -> float:
+        """Divergence on the calibration samples, the worst of the schemes."""
+        return max(
+            divergence(simulate(variant.model, variant.plan, scheme, self._samples), self._calibration_floats)
+            for scheme in self.schemes
+        )
+
+    def score(self, variant: Variant) -> Score:
+        """How it answers the held-out samples, the worst of the schemes."""
+        scores = [self._score(variant, scheme) for scheme in self.schemes]
+        drops = [score.drop_points for score in scores if score.drop_points is not None]
+        return Score(
+            drop_points=max(drops, default=None),
+            agreement=min(score.agreement for score in scores),
+            sqnr_db=min(score.sqnr_db for score in scores),
+            divergence=max(score.divergence for score in scores),
+            samples=scores[0].samples,
+        )
+
+    def _score(self, variant: Variant, scheme: Scheme) -> Score:
+        evaluation = self.data.evaluation
+        if self._floats is None:
+            self._floats = _float_outputs(self.model, batches(evaluation, self.batch))
+        outputs = simulate(variant.model, variant.plan, scheme, batches(evaluation, self.batch))
+        labels = evaluation.labels
+        return Score(
+            drop_points=None if labels is None else evaluate(outputs, self._floats, labels).drop_points,
+            agreement=float(np.mean(answers(outputs) == answers(self._floats))),
+            sqnr_db=sqnr_db(outputs, self._floats),
+            divergence=divergence(outputs, self._floats),
+            samples=len(outputs),
+        )
+
+    def _recipe(self, rescue: Rescue) -> Recipe:
+        nodes, unknown = resolve(self.model, rescue.spare)
+        if unknown:
+            raise OptionError(
+                f"the model has no layer or module called {', '.join(unknown)}. `pocketfit inspect` lists them."
+            )
+        layers = nodes & set(place(self.model.graph).layers)
+        recipe = rescue.recipe
+        return replace(recipe, keep_float=recipe.keep_float | (nodes - layers), half=recipe.half | layers)
+
+    def _report(self, done: int, total: int) -> None:
+        if self._stage is not None:
+            self._stage.report(done, total)
+
+    def _scored(
+        self, name: str, start: Draft | None, build: Callable[[], Draft | None], rescue: Rescue, recipe: Recipe
+    ) -> tuple[Draft, Score] | None:
+        step = next((repr(one) for one in rescue.all_steps() if one.name == name), name)
+        key = key_of(
+            {
+                "step": step,
+                "start": _describe(start) if start is not None else [self.model.fingerprint, _plain(recipe)],
+                "calibration": self.data.calibration.fingerprint,
+                "evaluation": self.data.evaluation.fingerprint,
+                "schemes": sorted(self.schemes),
+                "versions": self.versions,
+            }
+        )
+
+        def work(out: Path, stage: Stage) -> None:
+            self._stage = stage
+            draft = build()
+            if draft is None:
+                (out / "nothing").touch()
+                return
+            _save(draft, out)
+            (out / "score.json").write_bytes(_SCORE.dump_json(self.score(draft.variant)))
+
+        folder = self.stages.stored(f"rescue {name}", key, work, kind="rescue")
+        if (folder / "nothing").exists():
+            return None
+        return _load(folder), _SCORE.validate_json((folder / "score.json").read_bytes())
+
+
+_SCORE = TypeAdapter(Score)
+_RECIPE = TypeAdapter(Recipe)
+
+
+def _float_outputs(model: LoadedModel, samples: object) -> np.ndarray:
+    with torch.no_grad():
+        return np.concatenate([_first(model.graph(torch.from_numpy(batch))).numpy() for batch in samples])  # type: ignore[attr-defined]
+
+
+def _first(result: object) -> torch.Tensor:
+    while isinstance(result, list | tuple):
+        result = result[0]
+    assert isinstance(result, torch.Tensor)
+    return result
+
+
+def _plain(recipe: Recipe) -> dict[str, object]:
+    """The same in every process: sets have no order."""
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in vars(recipe).items()}
+
+
+def _describe(draft: Draft) -> list[object]:
+    variant = draft.variant
+    return [draft.base.fingerprint, variant.model.fingerprint, plan_to_json(variant.plan), _plain(draft.recipe)]
+
+
+def _save(draft: Draft, folder: Path) -> None:
+    for name, model in (("base", draft.base), ("model", draft.variant.model)):
+        (folder / name).mkdir()
+        save(model, folder / name)
+    (folder / "plan.json").write_text(plan_to_json(draft.variant.plan))
+    (folder / "recipe.json").write_bytes(_RECIPE.dump_json(draft.recipe))
+    (folder / "notes.json").write_text(json.dumps(draft.notes))
+
+
+def _load(folder: Path) -> Draft:
+    variant = Variant(restore(folder / "model"), plan_from_json((folder / "plan.json").read_bytes()))
+    return Draft(
+        recipe=_RECIPE.validate_json((folder / "recipe.json").read_bytes()),
+        base=restore(folder / "base"),
+        variant=variant,
+        notes=tuple(json.loads((folder / "notes.json").read_text())),
+    )

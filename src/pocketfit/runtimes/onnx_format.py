@@ -1,0 +1,196 @@
+"""Weights in an ONNX graph stored as narrow as the plan has them, and linear layers that quantize their input.
+
+The exporter writes weights as they are computed with. What is stored here instead, an initializer of fewer bits behind
+a Cast, is widened again by ONNX Runtime's constant folding when it loads the file: the file is small, and the kernels
+are the same. (Behind a DequantizeLinear, which it never folds, a weight would be restored at every inference.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketfit.errors import ConversionError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from pocketfit.runtimes.stored_weights import StoredWeight
+
+__all__ = ["keep_float", "quantize_at_run_time", "store_in_half", "store_integers"]
+
+# Of a bias in INT32: finer than float32 resolves, far from the end of the range.
+_BIAS_STEPS = 2**30
+
+
+def store_in_half(program: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
+    """Store these float32 initializers in float16.
+
+    Returns:
+        The names that are not in the graph, because the exporter changed the weight: it is stored as it was.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    found = _found(program, names)
+    for name, tensor in found.items():
+        tensor.CopyFrom(_tensor(f"{name}.float16", numpy_helper.to_array(tensor).astype(np.float16)))
+        _put_first(program, [helper.make_node("Cast", [tensor.name], [name], f"{name}.widen", to=TensorProto.FLOAT)])
+    return tuple(name for name in names if name not in found)
+
+
+def store_integers(program: onnx.ModelProto, weights: Mapping[str, StoredWeight]) -> tuple[str, ...]:
+    """Store integer weights with their bits: behind scales where the graph has them in float32, else as INT4.
+
+    Returns:
+        The names that are not in the graph, because the exporter changed the weight: it is stored as it was.
+    """
+    found = _found(program, weights)
+    for name, tensor in found.items():
+        _put_first(program, _narrowed(program.graph, tensor, weights[name]))
+    return tuple(name for name in weights if name not in found)
+
+
+def quantize_at_run_time(program: onnx.ModelProto, weights: Mapping[str, StoredWeight]) -> None:
+    """Make integer products of the linear layers with these weights, their input quantized with its own range.
+
+    The six nodes that a layer becomes are those that ONNX Runtime fuses into one DynamicQuantizeMatMul.
+
+    Raises:
+        ConversionError: a weight is not that of an exported linear layer.
+    """
+    found = _found(program, weights)
+    for name, weight in weights.items():
+        products = list(_products(program.graph, name)) if name in found else []
+        if not products:
+            raise ConversionError("onnxruntime", f"found no linear layer with the weight {name} in the exported graph")
+        for index, product in enumerate(products):
+            _replace(program.graph, product, _dynamic_nodes(product, name, index))
+        _store_transposed(program, found[name], weight)
+
+
+def _found(program: onnx.ModelProto, names: Collection[str]) -> dict[str, onnx.TensorProto]:
+    return {tensor.name: tensor for tensor in program.graph.initializer if tensor.name in names}
+
+
+def _put_first(program: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    rest = list(program.graph.node)
+    del program.graph.node[:]
+    program.graph.node.extend([*nodes, *rest])
+
+
+def keep_float(program: onnx.ModelProto) -> None:
+    """Keep ONNX Runtime from quantizing the weights of float layers that stand between INT8 tensors.
+
+    It does so by itself, with one scale for a whole weight, wherever a Conv or Gemm reads a DequantizeLinear and a
+    QuantizeLinear reads it. It leaves those alone whose bias is no constant; a constant of INT32 behind a
+    DequantizeLinear, which it does not fold, is none.
+    """
+    graph = program.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    restored = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    hidden = [
+        _hide_bias(graph, node, constants)
+        for node in graph.node
+        if node.op_type in ("Conv", "Gemm") and node.input[0] in restored and node.input[1] in constants
+    ]
+    _put_first(program, hidden)
+
+
+def _hide_bias(
+    graph: onnx.GraphProto, node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]
+) -> onnx.NodeProto:
+    """Give the layer another bias input; return the node that computes it."""
+    from onnx import helper, numpy_helper
+
+    bias = np.zeros(constants[node.input[1]].dims[0], np.float32)
+    if len(node.input) > 2:
+        bias = numpy_helper.to_array(constants[node.input.pop(2)])
+    scale = np.float32(max(float(np.abs(bias).max()), 1e-30) / _BIAS_STEPS)
+    name = f"{node.output[0]}.bias"
+    steps = np.rint(bias.astype(np.float64) / float(scale)).astype(np.int32)
+    graph.initializer.extend([_tensor(f"{name}.int32", steps), _tensor(f"{name}.scale", np.asarray(scale))])
+    node.input.append(name)
+    return helper.make_node("DequantizeLinear", [f"{name}.int32", f"{name}.scale"], [name], name)
+
+
+def _narrowed(graph: onnx.GraphProto, tensor: onnx.TensorProto, weight: StoredWeight) -> list[onnx.NodeProto]:
+    """Replace the initializer's content; return the nodes that give what it was."""
+    from onnx import TensorProto, helper
+
+    name, integers = tensor.name, weight.integers
+    assert integers is not None
+    tensor.CopyFrom(_integer_tensor(f"{name}.int{weight.bits}", integers, weight.bits))
+    if weight.is_static:
+        return [helper.make_node("Cast", [tensor.name], [name], f"{name}.widen", to=TensorProto.INT8)]
+    per_channel = np.asarray(weight.scales, np.float32).reshape(-1, *[1] * (integers.ndim - 1))
+    graph.initializer.append(_tensor(f"{name}.scales", per_channel))
+    return [
+        helper.make_node("Cast", [tensor.name], [f"{name}.steps"], f"{name}.widen", to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}.steps", f"{name}.scales"], [name], f"{name}.restore"),
+    ]
+
+
+def _store_transposed(program: onnx.ModelProto, tensor: onnx.TensorProto, weight: StoredWeight) -> None:
+    """Columns are output channels, as MatMulInteger wants them."""
+    from onnx import TensorProto, helper
+
+    name = tensor.name
+    assert weight.integers is not None
+    stored = name if weight.bits == 8 else f"{name}.int4"
+    tensor.CopyFrom(_integer_tensor(stored, weight.integers.T, weight.bits))
+    program.graph.initializer.append(_tensor(f"{name}.scales", np.asarray(weight.scales, np.float32)))
+    if stored != name:
+        _put_first(program, [helper.make_node("Cast", [stored], [name], f"{name}.widen", to=TensorProto.INT8)])
+
+
+def _integer_tensor(name: str, integers: np.ndarray, bits: int) -> onnx.TensorProto:
+    from onnx import TensorProto, helper
+
+    if bits == 8:
+        return _tensor(name, np.ascontiguousarray(integers))
+    tensor: onnx.TensorProto = helper.make_tensor(name, TensorProto.INT4, integers.shape, integers.ravel().tolist())
+    return tensor
+
+
+def _tensor(name: str, values: np.ndarray) -> onnx.TensorProto:
+    from onnx import numpy_helper
+
+    tensor: onnx.TensorProto = numpy_helper.from_array(values, name)
+    return tensor
+
+
+def _products(graph: onnx.GraphProto, weight: str) -> Iterator[onnx.NodeProto]:
+    """The Gemm nodes that read the weight, and the MatMul nodes that read it transposed."""
+    for node in list(graph.node):
+        if node.op_type == "Gemm" and node.input[1] == weight:
+            yield node
+        elif node.op_type == "Transpose" and node.input[0] == weight:
+            yield from (user for user in graph.node if user.op_type == "MatMul" and user.input[1] == node.output[0])
+
+
+def _dynamic_nodes(product: onnx.NodeProto, weight: str, index: int) -> Iterator[onnx.NodeProto]:
+    from onnx import TensorProto, helper
+
+    prefix = f"{weight}.{index}"
+    result, bias = product.output[0], product.input[2:3]
+    names = [f"{prefix}.{part}" for part in ("values", "scale", "zero_point", "sums", "float", "factor", "product")]
+    values, scale, zero_point, sums, floats, factor, scaled = names
+    yield helper.make_node("DynamicQuantizeLinear", [product.input[0]], [values, scale, zero_point], values)
+    yield helper.make_node("MatMulInteger", [values, weight, zero_point], [sums], sums)
+    yield helper.make_node("Cast", [sums], [floats], floats, to=TensorProto.FLOAT)
+    yield helper.make_node("Mul", [scale, f"{weight}.scales"], [factor], factor)
+    yield helper.make_node("Mul", [floats, factor], [scaled if bias else result], scaled)
+    if bias:
+        yield helper.make_node("Add", [scaled, bias[0]], [result], f"{prefix}.biased")
+
+
+def _replace(graph: onnx.GraphProto, node: onnx.NodeProto, others: Iterator[onnx.NodeProto]) -> None:
+    position = next(index for index, other in enumerate(graph.node) if other.output[0] == node.output[0])
+    rest = list(graph.node)
+    rest[position : position + 1] = list(others)
+    read = {name for other in rest for name in other.input} | {output.name for output in graph.output}
+    del graph.node[:]
+    # The transpose of a replaced product has no reader left.
+    graph.node.extend(other for other in rest if not read.isdisjoint(other.output))

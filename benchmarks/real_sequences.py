@@ -67,18 +67,15 @@ def mnist_lstm() -> nn.Module:
     """
     net = MnistLstm()
     lstm, dense = _tflite_constants(data_file("mnist-lstm/trained_lstm.tflite"))
-    parameters = {
-        net.lstm.weight_ih_l0: np.concatenate(lstm[_INPUT_WEIGHTS]),
-        net.lstm.weight_hh_l0: np.concatenate(lstm[_HIDDEN_WEIGHTS]),
-        net.lstm.bias_ih_l0: np.concatenate(lstm[_BIASES]),
-        net.lstm.bias_hh_l0: np.zeros(4 * UNITS, np.float32),
-        net.output.weight: dense[1],
-        net.output.bias: dense[2],
+    weights = {
+        "lstm.weight_ih_l0": np.concatenate(lstm[_INPUT_WEIGHTS]),
+        "lstm.weight_hh_l0": np.concatenate(lstm[_HIDDEN_WEIGHTS]),
+        "lstm.bias_ih_l0": np.concatenate(lstm[_BIASES]),
+        "lstm.bias_hh_l0": np.zeros(4 * UNITS, np.float32),
+        "output.weight": dense[1],
+        "output.bias": dense[2],
     }
-    with torch.no_grad():
-        for parameter, values in parameters.items():
-            # Copying would hide a wrong shape by broadcasting.
-            parameter.copy_(torch.from_numpy(values).view(parameter.shape))
+    net.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
     return net.eval()
 
 
@@ -94,7 +91,7 @@ def mnist_test() -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """
     images = _idx(data_file("mnist-lstm/t10k-images-idx3-ubyte.gz"))
     labels = _idx(data_file("mnist-lstm/t10k-labels-idx1-ubyte.gz"))
-    return images.astype(np.float32) / 255, labels.astype(np.int64)
+    return images.astype(np.float32) / np.float32(255), labels.astype(np.int64)
 
 
 def mnist_test_file() -> Path:

@@ -120,6 +120,9 @@ _EFFICIENTNET_HEAD = 320
 class MobileNetV3Cifar(nn.Module):
     """A MobileNetV3 (arXiv 1905.02244) cut down to 32x32 images."""
 
+    input_shape = (3, 32, 32)
+    preprocess = MOBILENET_V3_CIFAR_INPUT
+
     def __init__(self) -> None:
         """Builds the network with random weights."""
         super().__init__()
@@ -138,6 +141,9 @@ class MobileNetV3Cifar(nn.Module):
 
 class EfficientNetCifar(nn.Module):
     """An EfficientNet (arXiv 1905.11946) cut down to 32x32 images."""
+
+    input_shape = (3, 32, 32)
+    preprocess = EFFICIENTNET_CIFAR_INPUT
 
     def __init__(self) -> None:
         """Builds the network with random weights."""
@@ -223,6 +229,9 @@ _VIT_CLASSES = 10
 
 class SmallViT(nn.Module):
     """A vision transformer (arXiv 2010.11929) of four layers without a class token."""
+
+    input_shape = (1, _VIT_IMAGE, _VIT_IMAGE)
+    preprocess = SMALL_VIT_INPUT
 
     def __init__(self) -> None:
         """Builds the network with random weights."""

@@ -32,6 +32,7 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import describe_host
+from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
@@ -53,6 +54,7 @@ from pocketfit.types import (
     PreprocessSpec,
     QuantizationPlan,
     Runtime,
+    Samples,
     Scheme,
     Variant,
 )
@@ -323,7 +325,26 @@ class _Run:
     def climb(self, model: LoadedModel, data: Dataset, rescue: Rescue) -> Ladder:
         schemes = tuple(dict.fromkeys(runtime.info.scheme for runtime in self.runtimes))
         versions = _only(self.versions, "pocketfit", "torch")
-        return Rescuer(self.stages, model, data, schemes, self.batch(model), versions).climb(rescue)
+        training = None if rescue.training_data is None else self.training(model, rescue.training_data)
+        return Rescuer(self.stages, model, data, schemes, self.batch(model), versions, training).climb(rescue)
+
+    def training(self, model: LoadedModel, spec: str) -> Samples:
+        """All samples but one of the data to train on: the one goes where calibration would, which nothing reads."""
+        if spec == self.request.data:
+            raise OptionError(
+                f"{spec} is what the result is judged on as well: it would be trained on what is held out. "
+                "Give the training other data, or none: it then learns from the calibration samples."
+            )
+        with self.stages.timed("training data") as stage:
+            return load_data(
+                spec,
+                preprocess=self.request.preprocess or model.preprocess,
+                input_shape=model.input.shape[1:],
+                cache=self.store.root / "images",
+                calibration=1,
+                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
+                progress=stage.report,
+            ).evaluation
 
     def rescued(self, source: Planned, data: Dataset, ladder: Ladder) -> Planned:
         """The ladder's best as converters are given it, with the quality of its layers."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,10 @@ from pydantic import TypeAdapter
 from pocketfit.compress.quantize.calibrate import calibrate
 from pocketfit.compress.quantize.divergence import divergence, sqnr_db
 from pocketfit.compress.quantize.draft import Bench, Draft, Step, draw
-from pocketfit.compress.quantize.ladder import Ladder, climb
+from pocketfit.compress.quantize.ladder import Ladder, Target, climb
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import plan_from_json, plan_to_json
+from pocketfit.compress.quantize.qat import TrainingRecipe
 from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.rungs import (
     AdaptRounding,
@@ -27,6 +28,7 @@ from pocketfit.compress.quantize.rungs import (
     Equalize,
     MixPrecision,
     Reconstruct,
+    Train,
 )
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
@@ -37,7 +39,7 @@ from pocketfit.errors import OptionError
 from pocketfit.models.store import restore, save
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import key_of
-from pocketfit.types import LoadedModel, Scheme, Score, Variant
+from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant
 from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
 
@@ -52,25 +54,32 @@ class Rescue:
     """What is asked of the ladder.
 
     Args:
-        max_drop_points: where it ends.
+        target: where it ends.
         recipe: of the first draft; what it spares stays spared.
         spare: node names and module paths that the user wants in float.
         per: what mixed precision saves, bytes of the file or latency.
-        steps: None for all that need no training.
+        training: of everything, when all else was not enough; None for none.
+        training_data: what `load_data` takes, all of whose samples are learnt from; None for the calibration samples.
+        steps: None for all of them.
     """
 
-    max_drop_points: float = 0.5
-    recipe: Recipe = dataclasses.field(default_factory=Recipe)
+    target: Target = field(default_factory=Target)
+    recipe: Recipe = field(default_factory=Recipe)
     spare: frozenset[str] = frozenset()
     per: Literal["size", "latency"] = "size"
+    training: TrainingRecipe | None = None
+    training_data: str | None = None
     steps: tuple[Step, ...] | None = None
 
     def all_steps(self) -> tuple[Step, ...]:
         """The steps to try, in order."""
         if self.steps is not None:
             return self.steps
-        mixes = (MixPrecision(share, self.per) for share in SHARES)
-        return (ChooseRanges(), Equalize(), CorrectBiases(), Reconstruct(), AdaptRounding(), *mixes)
+        steps: list[Step] = [ChooseRanges(), Equalize(), CorrectBiases(), Reconstruct(), AdaptRounding()]
+        if find_spec("accelerate") is not None:
+            steps.append(Train())
+        steps += [MixPrecision(share, self.per) for share in SHARES]
+        return (*steps, *(() if self.training is None else (Train(self.training),)))
 
 
 class Rescuer:
@@ -83,6 +92,7 @@ class Rescuer:
         schemes: in which the result must hold.
         batch: samples in a batch.
         versions: that a stored draft depends on.
+        training: samples to learn from; None for the calibration samples.
     """
 
     def __init__(
@@ -93,6 +103,7 @@ class Rescuer:
         schemes: tuple[Scheme, ...],
         batch: int,
         versions: Mapping[str, str],
+        training: Samples | None = None,
     ) -> None:
         self.stages = stages
         self.model = model
@@ -100,6 +111,7 @@ class Rescuer:
         self.schemes = schemes
         self.batch = batch
         self.versions = dict(versions)
+        self.training = training
         self._statistics: dict[str, dict[str, TensorStatistics]] = {}
         self._stage: Stage | None = None
         self._samples = list(batches(data.calibration, batch))
@@ -120,13 +132,15 @@ class Rescuer:
             statistics=self.statistics,
             loss=self.loss,
             data_fingerprint=self.data.calibration.fingerprint,
+            training=self.training or self.data.calibration,
+            checkpoints=self._checkpoints(),
             progress=self._report,
         )
         return climb(
             bench,
             lambda: draw(bench, self.model, recipe),
             rescue.all_steps(),
-            rescue.max_drop_points,
+            rescue.target,
             lambda name, start, build: self._scored(name, start, build, rescue, recipe),
         )
 
@@ -169,6 +183,11 @@ class Rescuer:
             samples=len(outputs),
         )
 
+    def _checkpoints(self) -> Path:
+        folder = self.stages.store.root / "checkpoints"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def _recipe(self, rescue: Rescue) -> Recipe:
         nodes, unknown = resolve(self.model, rescue.spare)
         if unknown:
@@ -193,7 +212,8 @@ class Rescuer:
                 "start": _describe(start) if start is not None else [self.model.fingerprint, _plain(recipe)],
                 "calibration": self.data.calibration.fingerprint,
                 "evaluation": self.data.evaluation.fingerprint,
-                "schemes": sorted(self.schemes),
+                "schemes": list(self.schemes),
+                "training": None if self.training is None else self.training.fingerprint,
                 "versions": self.versions,
             }
         )

@@ -33,6 +33,7 @@ from pocketfit.cli.options import (
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
+    from pocketfit.compress.quantize.qat import TrainingRecipe
     from pocketfit.compress.quantize.recipe import Recipe
 
 __all__ = ["quantize"]
@@ -47,6 +48,9 @@ def quantize(
     max_drop: Annotated[
         str, typer.Option(help="Where the ladder ends: accuracy drop in percentage points, 0.5% or 0.5.")
     ] = "0.5",
+    min_agreement: Annotated[
+        str | None, typer.Option(help="Share of answers that must be the float model's as well: 98.5% or 0.985.")
+    ] = None,
     weight_bits: Annotated[int, typer.Option(help="8 or 4; depthwise layers and the first one keep 8.")] = 8,
     activation_bits: Annotated[int, typer.Option(help="8; 16; or 32 for weights only.")] = 8,
     per_tensor: Annotated[
@@ -55,6 +59,13 @@ def quantize(
     ranges: Annotated[str, typer.Option(help="Of activations, to begin with: mse, min-max, percentile, kl.")] = "mse",
     spare: Annotated[
         str | None, typer.Option(help="Layers or modules to leave in float, joined by commas: stem,blocks.3.se.")
+    ] = None,
+    train: Annotated[
+        int | None,
+        typer.Option(metavar="EPOCHS", help="Train the weights too when all else was not enough; so many epochs."),
+    ] = None,
+    train_data: Annotated[
+        str | None, typer.Option(help="What to train on, as --data. Without it, the unlabelled calibration samples.")
     ] = None,
     prefer: Annotated[str, typer.Option(help="What mixed precision is to save: size or latency.")] = "size",
     targets: Targets = None,
@@ -74,12 +85,13 @@ def quantize(
 ) -> None:
     """Quantize a model and repair what breaks, step by step, until the accuracy drop is within the target.
 
-    Ranges, equalization, bias correction, GPTQ, AdaRound, mixed precision: each step is judged on held-out samples
-    and kept only if it helps. The best is packed even when the target is missed; the exit code then is 3.
+    Ranges, equalization, bias correction, GPTQ, AdaRound, mixed precision, training: each step is judged on held-out
+    samples and kept only if it helps. The best is packed even when the target is missed; the exit code then is 3.
 
     Example: pocketfit quantize net.py:build --weights net.pth --data photos --max-drop 0.5% -o bundle
     """
     from pocketfit.cli.fit import check_report, run_fit, show_intentions
+    from pocketfit.compress.quantize.ladder import Target
     from pocketfit.data.options import parse_preprocess
     from pocketfit.pipeline import FitRequest
     from pocketfit.rescuing import Rescue
@@ -109,16 +121,37 @@ def quantize(
         evaluation_samples=evaluation_samples,
         cache=cache,
         rescue=Rescue(
-            max_drop_points=points,
+            target=Target(points, 0.0 if min_agreement is None else _share(min_agreement)),
             recipe=_recipe(weight_bits, activation_bits, per_tensor, ranges),
             spare=frozenset() if spare is None else frozenset(parse_names("--spare", spare)),
             per="size" if prefer == "size" else "latency",
+            training=None if train is None else _training(train),
+            training_data=train_data,
         ),
     )
     if dry_run:
         show_intentions(request)
     else:
         run_fit(request, as_json=as_json, report=report)
+
+
+def _training(epochs: int) -> TrainingRecipe:
+    from pocketfit.compress.quantize.qat import TrainingRecipe, Trains
+
+    check_count("--train", epochs)
+    return TrainingRecipe(epochs=epochs, trains=Trains.EVERYTHING)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.rstrip("% ")) / (100 if text.rstrip().endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise OptionError(
+            f"--min-agreement {text!r} is not a share. Allowed: 0% to 100%, or 0 to 1; for example 98.5%."
+        )
+    return share
 
 
 def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: str) -> Recipe:

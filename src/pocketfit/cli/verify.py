@@ -47,6 +47,8 @@ def verify(
     """Check a bundle's files and replay its golden vectors in every runtime installed.
 
     Example: pocketfit verify out --runtimes onnxruntime,litert
+
+    Example: pocketfit verify out --layers --model net.py:build --weights net.pth
     """
     wanted = None if runtimes is None else parse_names("--runtimes", runtimes)
     if not layers:

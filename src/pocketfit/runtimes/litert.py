@@ -3,10 +3,10 @@
 The plan's graph goes through litert-torch, which folds the quantize and dequantize nodes into integer ops and makes
 INT8 inputs of them, and INT8 outputs where a layer writes them; a session converts from and to float32 with the scales
 stored in the file.
-Float16 stores the weights of layers in half behind a dequantize op, as TensorFlow Lite's own float16 files do; so are
-the weights of half and weight-only layers in a mixed INT8 plan. Dynamic linear layers become hybrid FULLY_CONNECTED ops.
-16-bit activations are left out although the format has them: the converter mixes them with 8-bit ones in a single op,
-which no kernel takes, and on a CPU they run on reference code, slower than float.
+Float16 stores the weights of layers in half behind a dequantize op, as TensorFlow Lite's own float16 files do; in a
+mixed INT8 plan, half and weight-only layers store theirs in the same way, and dynamic linear layers become hybrid
+FULLY_CONNECTED ops. The format has 16-bit activations, too, but not through this converter: it gives them INT32 biases
+where the kernels want INT64, and puts 8 and 16 bits into one op, which no kernel takes.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _store_weights(model: Any, variant: Variant) -> tuple[str, ...]:
     from pocketfit.runtimes.litert_weights import store_weights
     from pocketfit.runtimes.stored_weights import stored_weights
 
-    return store_weights(model, stored_weights(variant))
+    return store_weights(model, stored_weights(variant).values())
 
 
 def _store_weights_in_half(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ with INT4 weights to the interpreter's own kernel, which is three times slower, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,12 +31,12 @@ _DEQUANTIZE_HALF = 3
 _DEQUANTIZE_CHANNELS = 5
 
 
-def store_weights(model: Any, weights: Mapping[str, StoredWeight]) -> tuple[str, ...]:
+def store_weights(model: Any, weights: Iterable[StoredWeight]) -> tuple[str, ...]:
     """Store weights as the plan has them, in place.
 
     Args:
         model: an unpacked model with float32 weights where layers read float.
-        weights: by any name.
+        weights: those of the plan's layers.
 
     Returns:
         What could not be stored so, in plain sentences.
@@ -46,19 +46,23 @@ def store_weights(model: Any, weights: Mapping[str, StoredWeight]) -> tuple[str,
     """
     places = _places(model)
     missing, wide = [], []
-    for name, weight in weights.items():
+    for weight in weights:
         found = [(tensor, order) for order in _orders(weight) for tensor in _take(places, weight, order)]
         narrow = [_store(model, tensor, order, weight) for tensor, order in found]
         if not found and not weight.is_static:
-            missing.append(name)
+            missing.append(weight)
         elif weight.bits == 4 and not all(narrow):
-            wide.append(name)
-    lost = [name for name in missing if weights[name].is_dynamic]
+            wide.append(weight)
+    lost = [weight for weight in missing if weight.is_dynamic]
     if lost:
-        raise ConversionError("litert", f"found no FULLY_CONNECTED with the weight {', '.join(lost)} in the model")
-    notes = [f"stored in float32 because litert-torch changed the weight: {', '.join(missing)}"] if missing else []
-    notes += [f"4-bit weights that take 8 bits, for which there are faster kernels: {', '.join(wide)}"] if wide else []
+        raise ConversionError("litert", f"found no FULLY_CONNECTED with the weight of {_named(lost)} in the model")
+    notes = [f"stored in float32 because litert-torch changed the weight: {_named(missing)}"] if missing else []
+    notes += [f"4-bit weights take 8 bits, for which there are faster kernels: {_named(wide)}"] if wide else []
     return tuple(notes)
+
+
+def _named(weights: Sequence[StoredWeight]) -> str:
+    return ", ".join(weight.layer for weight in weights)
 
 
 def _places(model: Any) -> dict[bytes, list[int]]:
@@ -155,7 +159,8 @@ def _restore_at_run_time(model: Any, index: int, order: Sequence[int], weight: S
     else:
         narrow.type, version = schema.TensorType.INT8, _DEQUANTIZE_CHANNELS
         data = weight.integers.transpose(order).tobytes()
-        narrow.quantization = _parameters(weight.scales, order.index(0))
+        # The converter gives the weights of one-dimensional convolutions a fourth axis.
+        narrow.quantization = _parameters(weight.scales, 0 if order[0] == 0 else len(tensor.shape) - 1)
     narrow.buffer = _add_buffer(model, data)
     tensor.buffer = 0  # the one that is always empty
     graph.tensors.append(narrow)

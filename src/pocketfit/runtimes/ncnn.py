@@ -2,9 +2,8 @@
 
     graph ─torch.jit.trace, pnnx→ float network ─our own writer→ float16 or INT8 weights ─ncnn→ run once
 
-pnnx is the converter of ncnn's makers and runs in a process of its own. Weights come through it bit by bit, so a layer
-of the network is told by its weights which layer of the plan it is. An INT8 layer of ncnn quantizes its input on the
-way in, which is what the plan calls symmetric; additions, poolings and the like compute in float32.
+pnnx is the converter of ncnn's makers and runs in a process of its own. An INT8 layer of ncnn quantizes its input on
+the way in, which is what the plan calls symmetric; additions, poolings and the like compute in float32.
 Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32. So it
 is with the half layers of an INT8 plan; weights of 4 bits take 8 in the file.
 
@@ -14,36 +13,23 @@ to 0.04%, which moves roundings further on, so that such networks agree less clo
 
 from __future__ import annotations
 
-import operator
 import subprocess
 import tempfile
 import warnings
-from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
-from pocketfit.runtimes.ncnn_format import Layer, in_half, read_layers, read_network, write_network
-from pocketfit.runtimes.ncnn_int8 import connect_int8, has_int8, in_int8, int8_factors, is_int8
-from pocketfit.types import (
-    Artifact,
-    KernelUse,
-    Precision,
-    QuantizationPlan,
-    RuntimeInfo,
-    Scheme,
-    TensorSpec,
-    Variant,
-)
+from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
+from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
+from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
     import numpy as np
     from torch.fx import GraphModule, Node
-
-    from pocketfit.compress.quantize.arithmetic import Arithmetic
 
 __all__ = ["Ncnn"]
 
@@ -80,10 +66,11 @@ class Ncnn:
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.param` and `model.bin`: float32 input and output, no batch dimension."""
         from pocketfit.compress.quantize.express import refuse_inexpressible
+        from pocketfit.runtimes.ncnn_weights import store_weights
 
         require(self)
         refuse_inexpressible(variant, self.info)
-        layers, notes = _store(_float_layers(variant), variant)
+        layers, notes = store_weights(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)
         artifact = Artifact(
@@ -198,84 +185,6 @@ def _refuse_unsupported(layers: Sequence[Layer], printed: str) -> None:
     reasons += [f"pnnx says: {line.strip()}" for line in printed.splitlines() if "support" in line]
     if reasons:
         raise ConversionError("ncnn", "; ".join(reasons), _HINT)
-
-
-def _store(layers: tuple[Layer, ...], variant: Variant) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
-    """The layers with weights as the plan wants them stored, and notes on what could not be stored so."""
-    if variant.plan.precision is Precision.FLOAT32:
-        return layers, ()
-    owners = _owners(layers, variant.model.graph)
-    if variant.plan.precision is Precision.INT8:
-        return _store_int8(layers, owners, variant)
-    halved = {key for key, node in owners.items() if node.name in variant.plan.layers}
-    return tuple(in_half(layer, {blob for name, blob in halved if name == layer.name}) for layer in layers), ()
-
-
-def _owners(layers: Sequence[Layer], graph: GraphModule) -> dict[tuple[str, int], Node]:
-    """Which node's weight each blob (layer name, index) is, by its bytes; equal weights in the order of the graph."""
-    waiting: defaultdict[bytes, deque[Node]] = defaultdict(deque)
-    for node in graph.graph.nodes:
-        weight = _weight(node, graph)
-        if weight is not None:
-            waiting[weight.tobytes()].append(node)
-    blobs = (((layer.name, index), blob) for layer in layers for index, blob in enumerate(layer.blobs) if blob.tagged)
-    return {key: found.popleft() for key, blob in blobs if (found := waiting.get(blob.values.tobytes()))}
-
-
-def _weight(node: Node, graph: GraphModule) -> np.ndarray | None:
-    """The constant second argument of an op, which is where aten keeps weights."""
-    from torch.fx import Node
-
-    source = node.args[1] if node.op == "call_function" and len(node.args) > 1 else None
-    if not isinstance(source, Node) or source.op != "get_attr":
-        return None
-    weight: np.ndarray = operator.attrgetter(str(source.target))(graph).detach().numpy()
-    return weight
-
-
-def _store_int8(
-    layers: tuple[Layer, ...], owners: Mapping[tuple[str, int], Node], variant: Variant
-) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
-    from pocketfit.compress.quantize.arithmetic import Arithmetic, arithmetic, input_of
-    from pocketfit.compress.quantize.fake import weight_limit
-
-    plan = variant.plan
-    by_name = {layer.name: layer for layer in layers}
-    kinds = {node.name: arithmetic(node, plan) for node in owners.values()}
-    obstacles = {node.name: _obstacle(by_name[key[0]], kinds[node.name]) for key, node in owners.items()}
-    stored: list[Layer] = []
-    for layer in layers:
-        node = owners.get((layer.name, 0))
-        if node is None or obstacles[node.name]:
-            stored.append(layer)
-        elif kinds[node.name] is Arithmetic.HALF:
-            stored.append(in_half(layer, {0}))
-        else:
-            numbers, scale = plan.layers[node.name], plan.activations[input_of(node).name].symmetric_scale
-            stored += in_int8(layer, numbers.weight_scales, scale, weight_limit(numbers))
-    lost = {name: "pnnx changed its weights" for name in plan.layers if name not in obstacles}
-    return connect_int8(stored), (*_notes(obstacles | lost), *_wider(plan))
-
-
-def _obstacle(layer: Layer, kind: Arithmetic) -> str:
-    """Why the layer stays in float32 and not as the plan says; empty when it does not."""
-    if kind == "float":
-        return "the plan leaves them so"
-    if kind == "integer" and not has_int8(layer):
-        return f"ncnn's {layer.kind} has no INT8 with a weight scale per channel"
-    return ""
-
-
-def _wider(plan: QuantizationPlan) -> tuple[str, ...]:
-    names = [name for name, layer in plan.layers.items() if layer.weight_bits == 4]
-    return (f"4-bit weights take 8 bits in the file: {', '.join(names)}",) if names else ()
-
-
-def _notes(obstacles: Mapping[str, str]) -> tuple[str, ...]:
-    names: defaultdict[str, list[str]] = defaultdict(list)
-    for name, reason in obstacles.items():
-        names[reason].append(name)
-    return tuple(f"float32 because {reason}: {', '.join(names[reason])}" for reason in names if reason)
 
 
 def _try_once(artifact: Artifact) -> None:

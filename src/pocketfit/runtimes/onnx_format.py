@@ -7,7 +7,8 @@ are the same. (Behind a DequantizeLinear, which it never folds, a weight would b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,37 +20,41 @@ if TYPE_CHECKING:
 
     from pocketfit.runtimes.stored_weights import StoredWeight
 
-__all__ = ["keep_float", "quantize_at_run_time", "store_in_half", "store_integers"]
+__all__ = ["keep_float", "quantize_at_run_time", "store_weights"]
 
 # Of a bias in INT32: finer than float32 resolves, far from the end of the range.
 _BIAS_STEPS = 2**30
 
 
-def store_in_half(program: onnx.ModelProto, names: Collection[str]) -> tuple[str, ...]:
-    """Store these float32 initializers in float16.
+@dataclass(frozen=True)
+class _Place:
+    """The initializer that holds a weight, and whether the exporter transposed it for a product of matrices."""
+
+    tensor: onnx.TensorProto
+    transposed: bool
+
+    def ordered(self, values: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(values.T) if self.transposed else values
+
+
+def store_weights(program: onnx.ModelProto, weights: Mapping[str, StoredWeight]) -> tuple[str, ...]:
+    """Store weights with the plan's bits: half, integers behind scales where layers read float, and INT4.
+
+    Args:
+        program: changed in place.
+        weights: by the name of their initializer.
 
     Returns:
-        The names that are not in the graph, because the exporter changed the weight: it is stored as it was.
+        The layers whose weights are not in the graph, because the exporter changed them: they stay as they were.
     """
-    from onnx import TensorProto, helper, numpy_helper
-
-    found = _found(program, names)
-    for name, tensor in found.items():
-        tensor.CopyFrom(_tensor(f"{name}.float16", numpy_helper.to_array(tensor).astype(np.float16)))
-        _put_first(program, [helper.make_node("Cast", [tensor.name], [name], f"{name}.widen", to=TensorProto.FLOAT)])
-    return tuple(name for name in names if name not in found)
-
-
-def store_integers(program: onnx.ModelProto, weights: Mapping[str, StoredWeight]) -> tuple[str, ...]:
-    """Store integer weights with their bits: behind scales where the graph has them in float32, else as INT4.
-
-    Returns:
-        The names that are not in the graph, because the exporter changed the weight: it is stored as it was.
-    """
-    found = _found(program, weights)
-    for name, tensor in found.items():
-        _put_first(program, _narrowed(program.graph, tensor, weights[name]))
-    return tuple(name for name in weights if name not in found)
+    missing = []
+    for name, weight in weights.items():
+        place = _place(program.graph, name, weight)
+        if place is None:
+            missing.append(weight.layer)
+        elif not weight.is_static or weight.bits == 4:
+            _put_first(program, _narrowed(program.graph, place, weight))
+    return tuple(missing)
 
 
 def quantize_at_run_time(program: onnx.ModelProto, weights: Mapping[str, StoredWeight]) -> None:
@@ -60,18 +65,29 @@ def quantize_at_run_time(program: onnx.ModelProto, weights: Mapping[str, StoredW
     Raises:
         ConversionError: a weight is not that of an exported linear layer.
     """
-    found = _found(program, weights)
     for name, weight in weights.items():
-        products = list(_products(program.graph, name)) if name in found else []
-        if not products:
-            raise ConversionError("onnxruntime", f"found no linear layer with the weight {name} in the exported graph")
+        place = _place(program.graph, name, weight)
+        products = [] if place is None else list(_products(program.graph, place.tensor.name))
+        if place is None or not products:
+            raise ConversionError(
+                "onnxruntime", f"found no linear layer with the weight of {weight.layer} in the graph"
+            )
         for index, product in enumerate(products):
-            _replace(program.graph, product, _dynamic_nodes(product, name, index))
-        _store_transposed(program, found[name], weight)
+            _replace(program.graph, product, _dynamic_nodes(product, place.tensor.name, index))
+        _store_columns(program, place.tensor, weight)
 
 
-def _found(program: onnx.ModelProto, names: Collection[str]) -> dict[str, onnx.TensorProto]:
-    return {tensor.name: tensor for tensor in program.graph.initializer if tensor.name in names}
+def _place(graph: onnx.GraphProto, name: str, weight: StoredWeight) -> _Place | None:
+    from onnx import numpy_helper
+
+    by_name = {tensor.name: tensor for tensor in graph.initializer}
+    if name in by_name:
+        return _Place(by_name[name], transposed=False)
+    shape, content = list(weight.restored.shape[::-1]), weight.restored.T.tobytes()
+    for tensor in graph.initializer:
+        if list(tensor.dims) == shape and numpy_helper.to_array(tensor).tobytes() == content:
+            return _Place(tensor, transposed=True)
+    return None
 
 
 def _put_first(program: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
@@ -115,25 +131,27 @@ def _hide_bias(
     return helper.make_node("DequantizeLinear", [f"{name}.int32", f"{name}.scale"], [name], name)
 
 
-def _narrowed(graph: onnx.GraphProto, tensor: onnx.TensorProto, weight: StoredWeight) -> list[onnx.NodeProto]:
+def _narrowed(graph: onnx.GraphProto, place: _Place, weight: StoredWeight) -> list[onnx.NodeProto]:
     """Replace the initializer's content; return the nodes that give what it was."""
     from onnx import TensorProto, helper
 
-    name, integers = tensor.name, weight.integers
-    assert integers is not None
-    tensor.CopyFrom(_integer_tensor(f"{name}.int{weight.bits}", integers, weight.bits))
+    tensor, name = place.tensor, place.tensor.name
+    if weight.integers is None:
+        tensor.CopyFrom(_tensor(f"{name}.float16", place.ordered(weight.restored).astype(np.float16)))
+        return [helper.make_node("Cast", [tensor.name], [name], f"{name}.widen", to=TensorProto.FLOAT)]
+    tensor.CopyFrom(_integer_tensor(f"{name}.int{weight.bits}", place.ordered(weight.integers), weight.bits))
     if weight.is_static:
         return [helper.make_node("Cast", [tensor.name], [name], f"{name}.widen", to=TensorProto.INT8)]
-    per_channel = np.asarray(weight.scales, np.float32).reshape(-1, *[1] * (integers.ndim - 1))
-    graph.initializer.append(_tensor(f"{name}.scales", per_channel))
+    per_channel = np.asarray(weight.scales, np.float32).reshape(-1, *[1] * (weight.integers.ndim - 1))
+    graph.initializer.append(_tensor(f"{name}.scales", place.ordered(per_channel)))
     return [
         helper.make_node("Cast", [tensor.name], [f"{name}.steps"], f"{name}.widen", to=TensorProto.FLOAT),
         helper.make_node("Mul", [f"{name}.steps", f"{name}.scales"], [name], f"{name}.restore"),
     ]
 
 
-def _store_transposed(program: onnx.ModelProto, tensor: onnx.TensorProto, weight: StoredWeight) -> None:
-    """Columns are output channels, as MatMulInteger wants them."""
+def _store_columns(program: onnx.ModelProto, tensor: onnx.TensorProto, weight: StoredWeight) -> None:
+    """Integers with output channels as columns, as MatMulInteger wants them."""
     from onnx import TensorProto, helper
 
     name = tensor.name
@@ -163,11 +181,14 @@ def _tensor(name: str, values: np.ndarray) -> onnx.TensorProto:
 
 def _products(graph: onnx.GraphProto, weight: str) -> Iterator[onnx.NodeProto]:
     """The Gemm nodes that read the weight, and the MatMul nodes that read it transposed."""
-    for node in list(graph.node):
-        if node.op_type == "Gemm" and node.input[1] == weight:
+    turned = {weight} | {
+        node.output[0] for node in graph.node if node.op_type == "Transpose" and node.input[0] == weight
+    }
+    for node in graph.node:
+        if (node.op_type == "Gemm" and node.input[1] == weight) or (
+            node.op_type == "MatMul" and node.input[1] in turned
+        ):
             yield node
-        elif node.op_type == "Transpose" and node.input[0] == weight:
-            yield from (user for user in graph.node if user.op_type == "MatMul" and user.input[1] == node.output[0])
 
 
 def _dynamic_nodes(product: onnx.NodeProto, weight: str, index: int) -> Iterator[onnx.NodeProto]:

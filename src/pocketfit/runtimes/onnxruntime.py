@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
-from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_in_half, store_integers
+from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -141,24 +141,15 @@ def _opset(variant: Variant) -> int:
 
 
 def _store_weights(program: onnx.ModelProto, variant: Variant) -> tuple[str, ...]:
-    """Store weights as narrow as the plan has them; return the names of those that were not found."""
-    from pocketfit.compress.quantize.arithmetic import Arithmetic
+    """Store weights as narrow as the plan has them; return the layers whose weights the exporter changed."""
     from pocketfit.runtimes.stored_weights import stored_weights
 
-    plan = variant.plan
-    if plan.precision is not Precision.INT8:
-        return store_in_half(program, {layer.weight: None for layer in plan.layers.values()})
     weights = stored_weights(variant)
     dynamic = {name: weight for name, weight in weights.items() if weight.is_dynamic}
-    halves = [name for name, weight in weights.items() if weight.kind is Arithmetic.HALF]
-    exported_wide = {
-        name: weight
-        for name, weight in weights.items()
-        if weight.kind is Arithmetic.WEIGHT_ONLY or (weight.is_static and weight.bits == 4)
-    }
     quantize_at_run_time(program, dynamic)
-    keep_float(program)
-    return (*store_in_half(program, halves), *store_integers(program, exported_wide))
+    if variant.plan.precision is Precision.INT8:
+        keep_float(program)
+    return store_weights(program, {name: weight for name, weight in weights.items() if name not in dynamic})
 
 
 def _explain(error: Exception) -> ConversionError:

@@ -11,7 +11,7 @@ from pocketfit.compress.quantize.arithmetic import Arithmetic, arithmetic
 from pocketfit.compress.quantize.fake import fake_quantize_weight
 from pocketfit.compress.quantize.lower import STATIC, integer_weight, weight_constants
 from pocketfit.graph.attributes import get_tensor
-from pocketfit.types import LayerPlan, Variant
+from pocketfit.types import LayerPlan, Precision, Variant
 
 __all__ = ["StoredWeight", "stored_weights"]
 
@@ -21,6 +21,7 @@ class StoredWeight:
     """One weight as the plan has it.
 
     Args:
+        layer: the first layer that reads it.
         kind: how the layers that read it compute.
         restored: float32, as the layers of the lowered graph read it; torch's layout.
         bits: 16 for half, 8 or 4 for integers.
@@ -28,6 +29,7 @@ class StoredWeight:
         scales: float32, one per output channel, the first axis; empty for half.
     """
 
+    layer: str
     kind: Arithmetic
     restored: np.ndarray
     bits: int
@@ -46,19 +48,23 @@ class StoredWeight:
 
 
 def stored_weights(variant: Variant) -> dict[str, StoredWeight]:
-    """Every weight of an INT8 plan's layers, by the name that `lower` gives its constant."""
+    """Every weight of the plan's layers, by the name of its constant in the lowered graph."""
     model, plan = variant.model, variant.plan
     nodes = {node.name: node for node in model.graph.graph.nodes}
-    return {
-        constant: _stored(
-            get_tensor(model.graph, plan.layers[name].weight), plan.layers[name], arithmetic(nodes[name], plan)
-        )
-        for name, constant in weight_constants(model.graph, plan).items()
-    }
+    int8 = plan.precision is Precision.INT8
+    names = weight_constants(model.graph, plan) if int8 else {name: layer.weight for name, layer in plan.layers.items()}
+    stored: dict[str, StoredWeight] = {}
+    for name, constant in names.items():
+        if constant not in stored:
+            weight = get_tensor(model.graph, plan.layers[name].weight)
+            kind = arithmetic(nodes[name], plan) if int8 else Arithmetic.HALF
+            stored[constant] = _stored(name, weight, plan.layers[name], kind)
+    return stored
 
 
-def _stored(weight: torch.Tensor, layer: LayerPlan, kind: Arithmetic) -> StoredWeight:
+def _stored(name: str, weight: torch.Tensor, layer: LayerPlan, kind: Arithmetic) -> StoredWeight:
     restored = fake_quantize_weight(weight, layer).numpy()
     if kind is Arithmetic.HALF:
-        return StoredWeight(kind, restored, 16)
-    return StoredWeight(kind, restored, layer.weight_bits, integer_weight(weight, layer).numpy(), layer.weight_scales)
+        return StoredWeight(name, kind, restored, 16)
+    integers = integer_weight(weight, layer).numpy()
+    return StoredWeight(name, kind, restored, layer.weight_bits, integers, layer.weight_scales)

@@ -9,6 +9,6 @@ pytest.register_assert_rewrite("pocketfit.testing.contract")
 
 from pocketfit.testing.contract import RuntimeContract  # noqa: E402
 from pocketfit.testing.models import MODELS, TinyModel, build  # noqa: E402
-from pocketfit.testing.plans import Artifacts, Case, case_of, plans_of  # noqa: E402
+from pocketfit.testing.plans import MIXED_PLANS, Artifacts, Case, case_of, plans_of  # noqa: E402
 
-__all__ = ["MODELS", "Artifacts", "Case", "RuntimeContract", "TinyModel", "build", "case_of", "plans_of"]
+__all__ = ["MIXED_PLANS", "MODELS", "Artifacts", "Case", "RuntimeContract", "TinyModel", "build", "case_of", "plans_of"]

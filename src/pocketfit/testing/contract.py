@@ -22,13 +22,14 @@ import numpy as np
 import pytest
 
 from pocketfit.compress.quantize.plan import float_plan, plan_to_json
+from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import ConversionError
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.store import save
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.testing.models import MODELS, Mixed, TinyModel, build
-from pocketfit.testing.plans import Artifacts, Case, case_of
+from pocketfit.testing.plans import MIXED_PLANS, Artifacts, Case, case_of
 from pocketfit.types import Artifact, Precision, Runtime, RuntimeInfo, Session, Variant
 from pocketfit.verify.parity import compare
 
@@ -182,6 +183,25 @@ class RuntimeContract:
         session = runtime.open(artifacts.get(kind, precision))
         self._compare(_answers(session, case.samples), case, precision, runtime)
 
+    @pytest.mark.parametrize("name", MIXED_PLANS)
+    def test_answers_as_a_mixed_plan_says(self, runtime: Runtime, artifacts: Artifacts, case: Case, name: str) -> None:
+        """Parity with the simulation of what the runtime says that it can express."""
+        if Precision.INT8 not in runtime.info.precisions:
+            pytest.skip(f"{runtime.info.name} does not declare {Precision.INT8}")
+        plan = case.expressible(name, runtime.info)
+        expected = simulate(case.model, plan, runtime.info.scheme, [case.samples.copy()])
+        got = _answers(runtime.open(artifacts.get(Mixed, name)), case.samples)
+        rounds = plan.activations or any(layer.dynamic for layer in plan.layers.values())
+        self._compare_arrays(got, expected, case.output_step(runtime.info.scheme) if rounds else None)
+
+    def test_what_it_cannot_express_is_refused(self, runtime: Runtime, case: Case, tmp_path: Path) -> None:
+        """A plan is never changed in silence."""
+        beyond = [name for name in MIXED_PLANS if case.expressible(name, runtime.info) != case.mixed[name]]
+        if not beyond or Precision.INT8 not in runtime.info.precisions:
+            pytest.skip(f"{runtime.info.name} expresses every plan")
+        with pytest.raises(ConversionError, match="cannot express the plan"):
+            runtime.convert(Variant(case.model, case.mixed[beyond[0]]), tmp_path)
+
     def test_answers_alike_with_two_threads(
         self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case
     ) -> None:
@@ -243,12 +263,15 @@ class RuntimeContract:
         assert caught.value.runtime == runtime.info.name
 
     def _compare(self, got: np.ndarray, case: Case, precision: Precision, runtime: Runtime) -> None:
-        expected = case.expected(precision, runtime.info.scheme)
+        scheme = runtime.info.scheme
+        step = case.output_step(scheme) if precision is Precision.INT8 else None
+        self._compare_arrays(got, case.expected(precision, scheme), step)
+
+    def _compare_arrays(self, got: np.ndarray, expected: np.ndarray, step: float | None) -> None:
         parity = compare(got, expected)
-        if precision is not Precision.INT8:
+        if step is None:
             assert parity.max_error <= self.float_tolerance * np.abs(expected).max()
             return
-        step = case.output_step(runtime.info.scheme)
         assert parity.max_error <= self.int8_steps * step * 1.001  # both sides of a step are rounded to float32
         # Single values may differ; a shift of all of them is a wrong number in the file.
         assert parity.mean_error <= 0.25 * step

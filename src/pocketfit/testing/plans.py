@@ -140,24 +140,29 @@ class Artifacts:
 
     Args:
         runtime: what converts.
-        folder: empty; gets one folder per model and precision.
+        folder: empty; gets one folder per model and plan.
     """
 
     def __init__(self, runtime: Runtime, folder: Path) -> None:
         self._runtime = runtime
         self._folder = folder
-        self._converted: dict[tuple[type[TinyModel], Precision], Artifact] = {}
+        self._converted: dict[tuple[type[TinyModel], str], Artifact] = {}
 
-    def get(self, kind: type[TinyModel], precision: Precision) -> Artifact:
-        """The artifact; its folder is `out`, and `elsewhere` beside it was the working directory."""
-        if (kind, precision) not in self._converted:
-            self._converted[kind, precision] = self._convert(kind, precision)
-        return self._converted[kind, precision]
+    def get(self, kind: type[TinyModel], plan: str) -> Artifact:
+        """The artifact of a precision, or of what the runtime can express of one of `MIXED_PLANS`.
 
-    def _convert(self, kind: type[TinyModel], precision: Precision) -> Artifact:
-        folder = self._folder / f"{kind.__name__}-{precision}"
+        Its folder is `out`, and `elsewhere` beside it was the working directory.
+        """
+        if (kind, plan) not in self._converted:
+            self._converted[kind, plan] = self._convert(kind, plan)
+        return self._converted[kind, plan]
+
+    def _convert(self, kind: type[TinyModel], plan: str) -> Artifact:
+        case = case_of(kind)
+        chosen = case.expressible(plan, self._runtime.info) if plan in MIXED_PLANS else case.plans[Precision(plan)]
+        folder = self._folder / f"{kind.__name__}-{plan}"
         out, elsewhere = folder / "out", folder / "elsewhere"
         out.mkdir(parents=True)
         elsewhere.mkdir()
         with contextlib.chdir(elsewhere):
-            return self._runtime.convert(case_of(kind).variant(precision), out)
+            return self._runtime.convert(Variant(case.model, chosen), out)

@@ -10,7 +10,7 @@ import pytest
 
 from pocketfit.compress.quantize.divergence import divergence
 from pocketfit.compress.quantize.draft import Bench, Draft, draw, spare
-from pocketfit.compress.quantize.ladder import climb, meets
+from pocketfit.compress.quantize.ladder import Target, climb
 from pocketfit.compress.quantize.plan import float_plan
 from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.rungs import ChooseRanges, CorrectBiases, MixPrecision
@@ -54,7 +54,7 @@ def scores(**divergences: float) -> Callable[..., tuple[Draft, Score] | None]:
 
 def climbed(bench: Bench, target: float, **divergences: float):
     steps = [Offer(name) for name in divergences if name != "plain"]
-    return climb(bench, lambda: draw(bench, bench.model, Recipe()), steps, target, scores(**divergences))
+    return climb(bench, lambda: draw(bench, bench.model, Recipe()), steps, Target(target), scores(**divergences))
 
 
 def test_it_ends_at_the_first_step_that_meets_the_target(bench: Bench) -> None:
@@ -88,8 +88,14 @@ def test_a_step_with_nothing_to_offer_leaves_no_trace(bench: Bench) -> None:
 
 
 def test_without_labels_changed_answers_count() -> None:
-    assert meets(Score(None, 0.996, 20.0, 0.1, 500), 0.5)
-    assert not meets(Score(None, 0.994, 20.0, 0.1, 500), 0.5)
+    assert Target(0.5).met(Score(None, 0.996, 20.0, 0.1, 500))
+    assert not Target(0.5).met(Score(None, 0.994, 20.0, 0.1, 500))
+
+
+def test_flat_accuracy_is_not_enough_where_agreement_is_asked_for() -> None:
+    score = Score(-0.1, 0.97, 20.0, 0.1, 500)
+    assert Target(0.5).met(score)
+    assert not Target(0.5, min_agreement=0.98).met(score)
 
 
 def test_the_range_with_the_smallest_loss_is_chosen_and_all_are_named(bench: Bench) -> None:
@@ -131,7 +137,9 @@ def test_a_spared_layer_gets_back_the_weights_it_had_before_rounding(bench: Benc
     name, layer = next(iter(draft.variant.plan.layers.items()))
     original = get_tensor(draft.base.graph, layer.weight)
     rounded = with_weights(draft.base, {layer.weight: original.round()})
-    repaired = spare(bench, replace(draft, variant=Variant(rounded, draft.variant.plan)), Recipe(half=frozenset({name})))
+    repaired = spare(
+        bench, replace(draft, variant=Variant(rounded, draft.variant.plan)), Recipe(half=frozenset({name}))
+    )
     np.testing.assert_array_equal(get_tensor(repaired.variant.model.graph, layer.weight), original)
     assert repaired.variant.plan.model_fingerprint == repaired.variant.model.fingerprint
 
@@ -169,4 +177,3 @@ def test_divergence_of_equal_outputs_is_zero_and_of_broken_ones_infinite() -> No
     assert divergence(np.log([[0.75, 0.25]]), np.log([[0.5, 0.5]])) == pytest.approx(0.5 * np.log(4 / 3))
     pictures = np.ones((1, 1, 2, 2), np.float32)
     assert divergence(pictures * 1.1, pictures) == pytest.approx(0.01, rel=1e-5)  # float32 of 1.1
-

@@ -364,9 +364,8 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
-        launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", f"--num_processes={processes}"]
-        if processes > 1:
-            launch += ["--multi_cpu", "--main_process_port=0"]
+        # What `accelerate launch` starts for several processes.
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         subprocess.run(
             [*launch, str(tmp_path / "script.py"), str(folder)],
             check=True,

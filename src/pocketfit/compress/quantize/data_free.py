@@ -43,7 +43,8 @@ DEVIATIONS = 6.0
 # Tensors that are sums of many values, and so have two sides.
 _SUMS = LAYERS | {aten.add.Tensor, aten.sub.Tensor, aten.mean.dim}
 
-# Activations whose bounds are the activations of the bounds.
+# Activations whose bounds are the activations of the bounds. Of those that grow without end and are not ReLUs, such as
+# hard-swish, six deviations are more than what is seen: what the synthetic inputs reach is closer.
 _MONOTONE = frozenset(
     {
         aten.clamp.default,
@@ -78,7 +79,7 @@ def data_free_statistics(model: LoadedModel, preprocess: PreprocessSpec | None =
     spreads: dict[Node, NormStatistics] = {}
 
     def visit(node: Node, values: Values) -> None:
-        if node.target in _SUMS:
+        if node.target in _SUMS and values[0].is_floating_point():
             spreads[node] = norm_statistics(node) or _measured(values)
         if node.name in names:
             pixels = input_range(model.input.shape[1:], preprocess) if node.op == "placeholder" else None
@@ -155,13 +156,13 @@ def _density(values: torch.Tensor) -> torch.Tensor:
 def _measured(values: list[torch.Tensor]) -> NormStatistics:
     """Mean and standard deviation per channel of synthetic values."""
     axis = 1 if values[0].dim() in (2, 4) else -1
-    rows = torch.cat([value.movedim(axis, 0).flatten(1) for value in values], 1)
+    rows = torch.cat([value.movedim(axis, 0).reshape(value.shape[axis], -1) for value in values], 1)
     std, mean = torch.std_mean(rows, 1, correction=0)
     return NormStatistics(mean, std)
 
 
 def _range(node: Node, spreads: dict[Node, NormStatistics]) -> tuple[float, float] | None:
-    """Six standard deviations to both sides, clipped by the activation if the node is one; None of other tensors."""
+    """Six standard deviations to both sides, or what an activation makes of them; None of other tensors."""
     source = node.args[0] if node.target in _MONOTONE else node
     spread = spreads.get(source) if isinstance(source, Node) else None
     if spread is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.weights import with_weights
-from pocketfit.types import LoadedModel, Scheme, Variant
+from pocketfit.types import LoadedModel, Samples, Scheme, Variant
 
 __all__ = ["Bench", "Draft", "Step", "draw", "spare"]
 
@@ -47,6 +48,8 @@ class Bench:
         statistics: of a model's tensors on the samples; models that were asked for before are remembered.
         loss: divergence from the float model on the samples, the worst of the schemes; smaller is better.
         data_fingerprint: of the calibration samples.
+        training: what may be learnt from; None for nothing.
+        checkpoints: existing folder for unfinished trainings; None to keep none.
         progress: called with (done, total) while a step works.
     """
 
@@ -56,6 +59,8 @@ class Bench:
     statistics: Callable[[LoadedModel], Mapping[str, TensorStatistics]]
     loss: Callable[[Variant], float]
     data_fingerprint: str = ""
+    training: Samples | None = None
+    checkpoints: Path | None = None
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
 

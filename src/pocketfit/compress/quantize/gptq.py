@@ -26,6 +26,8 @@ __all__ = ["gptq", "round_columns"]
 
 # Share of the mean diagonal of the Hessian that is added to it.
 DAMPING = 0.01
+# Scales tried for each output channel, in units of the one with the smallest error of rounding to nearest.
+SCALE_FACTORS = (1.0, 0.7, 0.8, 0.9, 1.1, 1.2)
 # Columns rounded before the rest of the weight is brought up to date.
 BLOCK = 128
 
@@ -59,9 +61,26 @@ def gptq(
 
 def _round(layer: Layer) -> Rounded:
     target = least_squares(layer)
-    scales = target_scales(layer, target)
-    integers = round_columns(target.weight, target.covariance, scales, weight_limit(layer.site.layer))
+    nearest = target_scales(layer, target)
+    bias = target.bias(target.weight)
+    tried = [layer.fitting(tuple((nearest * factor).flatten().tolist()), bias) for factor in SCALE_FACTORS]
+    # Rows do not depend on each other: those of all scales are rounded in one go.
+    scales = torch.cat(tried, 1)
+    weight = target.weight.repeat(1, len(tried), 1)
+    integers = round_columns(weight, target.covariance, scales, weight_limit(layer.site.layer))
+    change = integers * scales.double().unsqueeze(2) - weight
+    errors = (torch.bmm(change, target.covariance) * change).sum(2)
+    kept = _best(errors.view(len(errors), len(tried), -1), layer.per_tensor)
+    scales, integers = scales.gather(1, kept), integers.gather(1, kept.unsqueeze(2).expand_as(layer.weight))
     return Rounded(integers, scales, target.bias(integers * scales.unsqueeze(2)))
+
+
+def _best(errors: torch.Tensor, together: bool) -> torch.Tensor:
+    """Which row of all has the smallest error: groups × rows of one scale, from groups × scales × rows."""
+    rows = errors.shape[2]
+    if together:
+        errors = errors.sum((0, 2), keepdim=True).expand_as(errors)
+    return errors.argmin(1) * rows + torch.arange(rows)
 
 
 def round_columns(weight: torch.Tensor, hessian: torch.Tensor, scales: torch.Tensor, limit: int) -> torch.Tensor:

@@ -17,7 +17,7 @@ from typing import Protocol
 from pocketfit.compress.quantize.draft import Bench, Draft, Step
 from pocketfit.types import Rung, Score
 
-__all__ = ["Ladder", "Scored", "climb", "meets"]
+__all__ = ["Ladder", "Scored", "Target", "climb"]
 
 
 class Scored(Protocol):
@@ -32,6 +32,26 @@ class Scored(Protocol):
             build: does the work.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the ladder ends.
+
+    Args:
+        max_drop_points: accuracy drop allowed, in percentage points; without labels, the share of answers that may
+            change.
+        min_agreement: share of answers, 0..1, that must be the float model's. Accuracy can stay flat while answers
+            change, some for the better and some for the worse.
+    """
+
+    max_drop_points: float = 0.5
+    min_agreement: float = 0.0
+
+    def met(self, score: Score) -> bool:
+        """Whether a score is good enough."""
+        drop = 100 * (1 - score.agreement) if score.drop_points is None else score.drop_points
+        return drop <= self.max_drop_points and score.agreement >= self.min_agreement
 
 
 @dataclass(frozen=True)
@@ -51,16 +71,14 @@ class Ladder:
     reached: bool
 
 
-def climb(
-    bench: Bench, start: Callable[[], Draft], steps: Sequence[Step], max_drop_points: float, scored: Scored
-) -> Ladder:
+def climb(bench: Bench, start: Callable[[], Draft], steps: Sequence[Step], target: Target, scored: Scored) -> Ladder:
     """Climb until the target is met or no step is left.
 
     Args:
         bench: what the steps work with.
         start: draws the first draft.
         steps: in the order they are tried.
-        max_drop_points: the target; without labels, the share of answers that may change, in points.
+        target: where to stop.
         scored: builds, stores and scores.
     """
     begin = time.perf_counter()
@@ -69,7 +87,7 @@ def climb(
     draft, score = first
     rungs = [Rung("plain", score, kept=True, seconds=time.perf_counter() - begin, notes=draft.notes)]
     for step in steps:
-        if meets(score, max_drop_points):
+        if target.met(score):
             break
         begin = time.perf_counter()
         before = draft
@@ -81,10 +99,4 @@ def climb(
         rungs.append(Rung(step.name, offered[1], kept, time.perf_counter() - begin, notes))
         if kept:
             draft, score = offered
-    return Ladder(draft, score, tuple(rungs), meets(score, max_drop_points))
-
-
-def meets(score: Score, max_drop_points: float) -> bool:
-    """Whether the drop is within the target; without labels, whether few enough answers changed."""
-    drop = 100 * (1 - score.agreement) if score.drop_points is None else score.drop_points
-    return drop <= max_drop_points
+    return Ladder(draft, score, tuple(rungs), target.met(score))

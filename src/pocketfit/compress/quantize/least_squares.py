@@ -20,7 +20,7 @@ from pocketfit.compress.quantize.rerounding import Layer
 
 __all__ = ["Target", "damped", "least_squares", "target_scales"]
 
-# λ. Any of 0.3..3 serves; without it, layers with more inputs than positions fit noise.
+# λ.
 RIDGE = 1.0
 
 

@@ -7,6 +7,7 @@ A convolution is a linear layer on windows of its input, so that at sampled posi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -17,7 +18,7 @@ __all__ = ["Positions", "grouped", "positions"]
 
 # Values gathered of a layer's input; wide windows get fewer positions.
 GATHERED_VALUES = 2**25
-# Positions taken at most. More than this changes a rounding no more (four times as many: agreement as before).
+# Positions taken at most, where windows are small.
 LARGEST_COUNT = 20_000
 
 
@@ -62,19 +63,19 @@ def grouped(site: Site, tensor: torch.Tensor) -> torch.Tensor:
 
 def positions(site: Site) -> Positions:
     """Sample positions evenly from all samples, the same ones in every run."""
-    weight = site.weight
     outputs = [_channels_last(site, value) for value in site.expected]
     windows = [_windows(site, value) for value in site.inputs]
     total = sum(value.shape[:-1].numel() for value in outputs)
-    count = min(total, LARGEST_COUNT, max(GATHERED_VALUES // (_groups(site) * weight[0].numel()), 1))
-    chosen = torch.linspace(0, total - 1, count, dtype=torch.float64).add_(_jitter(count, total)).long()
+    count = min(total, LARGEST_COUNT, max(GATHERED_VALUES // _sizes(site)[0], 1))
+    chosen = torch.linspace(0, total - 1, count, dtype=torch.float64).add_(_jitter(count, total)).round_().long()
+    window_shape, output_shape = ((_groups(site), size // _groups(site)) for size in _sizes(site))
     inputs, expected = [], []
     start = 0
     for window, output in zip(windows, outputs, strict=True):
         end = start + output.shape[:-1].numel()
         index = torch.unravel_index(chosen[(chosen >= start) & (chosen < end)] - start, output.shape[:-1])
-        inputs.append(window[index].reshape(len(index[0]), _groups(site), -1))
-        expected.append(output[index].reshape(len(index[0]), _groups(site), -1))
+        inputs.append(window[index].reshape(-1, *window_shape))
+        expected.append(output[index].reshape(-1, *output_shape))
         start = end
     return Positions(torch.cat(inputs).transpose(0, 1).contiguous(), torch.cat(expected).transpose(0, 1).contiguous())
 
@@ -91,6 +92,11 @@ def _groups(site: Site) -> int:
     return int(site.node.args[6]) if len(site.node.args) > 6 else 1  # type: ignore[arg-type]
 
 
+def _sizes(site: Site) -> tuple[int, int]:
+    """Values that a position reads, of all groups, and values that it gives."""
+    return _groups(site) * site.weight[0].numel(), len(site.weight)
+
+
 def _channels_last(site: Site, value: torch.Tensor) -> torch.Tensor:
     return value.movedim(site.channel_axis, -1)
 
@@ -98,18 +104,19 @@ def _channels_last(site: Site, value: torch.Tensor) -> torch.Tensor:
 def _windows(site: Site, value: torch.Tensor) -> torch.Tensor:
     """A view of the input: samples × output position × values of the window, padding included."""
     kernel = site.weight.shape[2:]
-    stride, padding, dilation = (_setting(site, 3 + place, len(kernel), int(place != 1)) for place in range(3))
-    if kernel:
-        value = functional.pad(value, [edge for pad in reversed(padding) for edge in (pad, pad)])
+    if not kernel:
+        return value
+    stride, padding, dilation = (_setting(site, 3 + place, len(kernel)) for place in range(3))
+    value = functional.pad(value, [edge for pad in reversed(padding) for edge in (pad, pad)])
     for axis, size in enumerate(kernel):
         value = value.unfold(2 + axis, dilation[axis] * (size - 1) + 1, stride[axis])
-    for axis in range(len(kernel)):
-        value = value[(..., slice(None, None, dilation[axis]), *(slice(None),) * (len(kernel) - 1 - axis))]
-    return value.movedim(1, 1 + len(kernel)) if kernel else value
+    thinned: tuple[Any, ...] = (..., *(slice(None, None, step) for step in dilation))
+    return value[thinned].movedim(1, 1 + len(kernel))
 
 
-def _setting(site: Site, place: int, dimensions: int, default: int) -> tuple[int, ...]:
-    """Stride, padding or dilation, one per dimension."""
+def _setting(site: Site, place: int, dimensions: int) -> tuple[int, ...]:
+    """Stride (argument 3), padding (4) or dilation (5), one per dimension."""
+    default = 0 if place == 4 else 1
     given = site.node.args[place] if len(site.node.args) > place else default
-    values = tuple(given) if isinstance(given, list | tuple) else (given,)
-    return values * dimensions if len(values) == 1 else values  # type: ignore[return-value]
+    values: tuple[int, ...] = tuple(given) if isinstance(given, list | tuple) else (given,)  # type: ignore[assignment]
+    return values * dimensions if len(values) == 1 else values

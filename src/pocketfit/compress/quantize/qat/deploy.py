@@ -76,7 +76,7 @@ def _activation(plan: ActivationPlan, scheme: Scheme, trained: ActivationQuantiz
         return plan
     if scheme is Scheme.SYMMETRIC:
         return replace(plan, symmetric_scale=float(trained.scale().detach()))
-    return replace(plan, scale=float(trained.scale().detach()), zero_point=int(trained.zero_point().detach()))
+    return replace(plan, scale=float(trained.scale().detach()), zero_point=trained.zero_point())
 
 
 def _layer(

@@ -37,47 +37,52 @@ class _FakeQuantize(torch.autograd.Function):
         ctx: Any,
         values: torch.Tensor,
         scale: torch.Tensor,
-        zero_point: torch.Tensor,
-        low: int,
-        high: int,
+        zero_point: torch.Tensor | None,
+        lowest: float,
+        highest: float,
         gradient_scale: float,
     ) -> torch.Tensor:
-        ctx.save_for_backward(values, scale, zero_point)
-        ctx.range, ctx.gradient_scale = (low, high), gradient_scale
-        return (values * scale.reciprocal()).round_().clamp_(low - zero_point, high - zero_point).mul_(scale)
+        ctx.save_for_backward(values, scale)
+        ctx.numbers = lowest, highest, gradient_scale
+        return (values * scale.reciprocal()).round_().clamp_(lowest, highest).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (gradient,) = gradients
-        values, scale, zero_point = ctx.saved_tensors
-        lowest, highest = (end - zero_point for end in ctx.range)
+        values, scale = ctx.saved_tensors
+        lowest, highest, gradient_scale = ctx.numbers
         ratio = values * scale.reciprocal()
-        inside = ratio.clamp(lowest, highest) == ratio
-        passed = gradient * inside
+        passed = gradient * (ratio.clamp(lowest, highest) == ratio)
         to_scale = to_zero_point = None
         if ctx.needs_input_grad[1]:
             slope = ratio.round().clamp_(lowest, highest).mul_(gradient).sub_(ratio.mul_(passed))
-            to_scale = slope.sum_to_size(scale.shape) * ctx.gradient_scale
+            to_scale = slope.sum_to_size(scale.shape) * gradient_scale
         if ctx.needs_input_grad[2]:
-            clipped = (passed - gradient) * scale
-            to_zero_point = clipped.sum_to_size(zero_point.shape) * ctx.gradient_scale
+            to_zero_point = ((passed - gradient) * scale).sum() * gradient_scale
         return passed, to_scale, to_zero_point, None, None, None
 
 
 def fake_quantize(
-    values: torch.Tensor, scale: torch.Tensor, zero_point: torch.Tensor, low: int, high: int, gradient_scale: float
+    values: torch.Tensor,
+    scale: torch.Tensor,
+    lowest: float,
+    highest: float,
+    gradient_scale: float,
+    zero_point: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The values as they come back from integers, with the gradients of LSQ.
 
     Args:
         values: float of any shape; computed in float32 whatever precision they arrive in.
         scale: positive float32, of a shape that broadcasts to that of the values.
-        zero_point: an integer as float32, of the scale's shape or without dimensions.
-        low: smallest integer.
-        high: largest integer.
+        lowest: smallest integer less the zero point.
+        highest: largest integer less the zero point.
         gradient_scale: multiplies the gradients of scale and zero point.
+        zero_point: without dimensions; takes the gradient, where it is trained.
     """
-    result: torch.Tensor = _FakeQuantize.apply(values.float(), scale, zero_point, low, high, gradient_scale)  # type: ignore[no-untyped-call]
+    result: torch.Tensor = _FakeQuantize.apply(  # type: ignore[no-untyped-call]
+        values.float(), scale, zero_point, lowest, highest, gradient_scale
+    )
     return result
 
 
@@ -110,7 +115,6 @@ class ActivationQuantizer(nn.Module):
     """
 
     start: torch.Tensor
-    start_zero_point: torch.Tensor
 
     def __init__(
         self, scale: float, zero_point: int, low: int, high: int, *, fixed: bool = False, learn_zero_point: bool = False
@@ -118,8 +122,8 @@ class ActivationQuantizer(nn.Module):
         super().__init__()
         self.low = low
         self.high = high
+        self.start_zero_point = zero_point
         self.register_buffer("start", torch.tensor(scale))
-        self.register_buffer("start_zero_point", torch.tensor(float(zero_point)))
         self.log_ratio = nn.Parameter(torch.zeros(()), requires_grad=not fixed)
         # In units of the whole range, so that it moves at the pace of a relative step of the scale.
         self.shift = nn.Parameter(torch.zeros(()), requires_grad=learn_zero_point and not fixed)
@@ -128,15 +132,21 @@ class ActivationQuantizer(nn.Module):
         """The scale now, float32 without dimensions."""
         return self.start * self.log_ratio.exp()
 
-    def zero_point(self) -> torch.Tensor:
-        """The zero point now, an integer of the range as float32."""
-        moved = self.start_zero_point + self.shift * (self.high - self.low)
-        return straight_through(moved, moved.round().clamp(self.low, self.high))
+    def zero_point(self) -> int:
+        """The zero point now."""
+        if not self.shift.requires_grad:
+            return self.start_zero_point  # without waiting for a GPU
+        moved = self.start_zero_point + float(self.shift.detach()) * (self.high - self.low)
+        return min(max(round(moved), self.low), self.high)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """The values, batch first, as they come back from integers."""
         gradient_scale = 1 / math.sqrt(max(values[0].numel(), 1) * self.high)
-        return fake_quantize(values, self.scale(), self.zero_point(), self.low, self.high, gradient_scale)
+        zero_point = self.zero_point()
+        learnt = self.shift * (self.high - self.low) if self.shift.requires_grad else None
+        return fake_quantize(
+            values, self.scale(), self.low - zero_point, self.high - zero_point, gradient_scale, learnt
+        )
 
 
 class WeightQuantizer(nn.Module):
@@ -159,7 +169,6 @@ class WeightQuantizer(nn.Module):
         kept = scales if len(set(scales)) > 1 else scales[:1]
         shape[axis] = len(kept)
         self.register_buffer("start", torch.tensor(kept, dtype=torch.float32).reshape(shape))
-        self.register_buffer("zero", torch.zeros(()), persistent=False)
         self.log_ratio = nn.Parameter(torch.zeros(shape))
 
     def scale(self) -> torch.Tensor:
@@ -174,4 +183,4 @@ class WeightQuantizer(nn.Module):
         """The weight as it comes back from integers."""
         scale = self.scale()
         gradient_scale = 1 / math.sqrt(weight.numel() / scale.numel() * self.limit)
-        return fake_quantize(weight, scale, self.zero, -self.limit, self.limit, gradient_scale)  # type: ignore[arg-type]
+        return fake_quantize(weight, scale, -self.limit, self.limit, gradient_scale)

@@ -43,5 +43,13 @@ class AdaptRounding:
         worst = [one.name for one in ranked if plan.layers[one.name].weight_scales][: self.layers]
         if not worst:
             return None
-        variant = adaround(draft.base, plan, bench.samples, scheme=scheme, layers=worst, progress=bench.progress)
+        variant = adaround(
+            model,
+            plan,
+            bench.samples,
+            scheme=scheme,
+            layers=worst,
+            reference=draft.base.graph,
+            progress=bench.progress,
+        )
         return replace(draft, variant=variant, notes=(*draft.notes, f"AdaRound on {', '.join(worst)}."))

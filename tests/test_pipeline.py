@@ -60,6 +60,9 @@ class Recorder:
     def finish(self, stage: str, seconds: float, reused: bool) -> None:
         self.finished[stage] = reused
 
+    def say(self, sentence: str) -> None:
+        pass
+
 
 def reasons(result: FitResult) -> dict[str, tuple[str, str]]:
     """Stage and reason of every row that failed."""

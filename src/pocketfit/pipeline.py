@@ -15,21 +15,26 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
+import torch
+from pydantic import ConfigDict, TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
 from pocketfit.bundle.write import check_destination
 from pocketfit.compress.quantize.bias_correction import correct_biases, sweep
 from pocketfit.compress.quantize.calibrate import calibrate, load_statistics, save_statistics
+from pocketfit.compress.quantize.data_free import data_free_bias_correction, data_free_statistics
 from pocketfit.compress.quantize.diagnose import Diagnosis, diagnose, tensor_quality
 from pocketfit.compress.quantize.divergence import divergence
+from pocketfit.compress.quantize.equalization import equalize
 from pocketfit.compress.quantize.express import expressible
 from pocketfit.compress.quantize.ladder import Ladder
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.compress.quantize.statistics import observe
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
+from pocketfit.data.noise import noise
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import describe_host
 from pocketfit.errors import OptionError
@@ -39,7 +44,7 @@ from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
 from pocketfit.proving import Planned, Prover, Row
-from pocketfit.rescuing import Rescue, Rescuer
+from pocketfit.rescuing import Rescue, Rescuer, recipe_for
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
@@ -80,7 +85,8 @@ class FitRequest:
 
     Args:
         model: `package.module:factory`, `file.py:factory`, `timm:NAME` or a `.pt2` file.
-        data: an image folder, an `.npz` file, a factory, or `digits`.
+        data: an image folder, an `.npz` file, a factory, or `digits`; None for INT8 from batch-norm statistics, proved
+            on noise.
         out: folder of the bundle; None to write none.
         weights: state dict for what a factory returns.
         input_shape: without the batch; None when the model says it.
@@ -97,7 +103,7 @@ class FitRequest:
     """
 
     model: str
-    data: str
+    data: str | None
     out: Path | None = None
     weights: Path | None = None
     input_shape: tuple[int, ...] | None = None
@@ -166,6 +172,7 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
             if runtime not in missing
         ),
         *(f"leave out {runtime.info.title}: not installed" for runtime in missing),
+        *run.preflight(model),
         f"write the bundle to {request.out}",
         *data.notes,
     )
@@ -201,12 +208,14 @@ class _Run:
 
     def fit(self) -> FitResult:
         model, model_folder = self.load()
+        for sentence in self.preflight(model):
+            self.stages.watcher.say(sentence)
         data = self.data(model)
         source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), model_folder, model_folder, "")
         floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
         plans = {precision: self.plan(source, data, precision) for precision in self.request.precisions}
         ladder = None
-        if self.request.rescue is not None:
+        if self.request.rescue is not None and self.request.data is not None:
             ladder = self.climb(model, data, self.request.rescue)
             plans[Precision.INT8] = self.rescued(source, data, ladder)
         rows = self.rows(data, plans)
@@ -265,6 +274,8 @@ class _Run:
             return replace(stored, name=name, source=request.model, preprocess=source.preprocess), folder
 
     def data(self, model: LoadedModel) -> Dataset:
+        if self.request.data is None:
+            return noise(model.input.shape[1:])
         with self.stages.timed("data") as stage:
             return load_data(
                 self.request.data,
@@ -284,6 +295,8 @@ class _Run:
         if precision is not Precision.INT8:
             parts = {"fingerprint": model.fingerprint, "precision": precision}
             return self.stored_plan(source, float_plan(model, precision), parts)
+        if self.request.data is None:
+            return self.data_free(source)
         made_from = {
             "fingerprint": model.fingerprint,
             "calibration": data.calibration.fingerprint,
@@ -292,13 +305,13 @@ class _Run:
         size = self.batch(model)
         total = len(data.calibration.inputs)
 
-        def observe(out: Path, stage: Stage) -> None:
+        def gather(out: Path, stage: Stage) -> None:
             names = place(model.graph).tensors
             statistics = calibrate(model.graph, batches(data.calibration, size), names, stage.add)
             save_statistics(statistics, out / "statistics.npz")
 
         key = key_of(made_from)
-        statistics = load_statistics(self.stages.stored("calibrate", key, observe, total) / "statistics.npz")
+        statistics = load_statistics(self.stages.stored("calibrate", key, gather, total) / "statistics.npz")
 
         def decide(out: Path, stage: Stage) -> None:
             plan = int8_plan(model, statistics, data_fingerprint=data.calibration.fingerprint, samples=total)
@@ -307,6 +320,25 @@ class _Run:
             (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
 
         return self.planned(source, self.stages.stored("plan", key, decide, 2 * total), key)
+
+    def data_free(self, source: Planned) -> Planned:
+        """An INT8 plan from what batch normalisation remembers of the training data."""
+        preprocess = self.request.preprocess or source.variant.model.preprocess
+        equalized = equalize(source.variant.model)
+        model = equalized.model
+
+        def decide(out: Path, stage: Stage) -> None:
+            statistics = data_free_statistics(model, preprocess)
+            plan = int8_plan(model, statistics, data_fingerprint="", samples=0)
+            plan = data_free_bias_correction(model, plan, preprocess)
+            _write_plan(replace(plan, notes=(*equalized.notes, *plan.notes)), out)
+            (out / "quality.json").write_bytes(_QUALITY.dump_json({}))
+
+        versions = _only(self.versions, "pocketfit", "torch")
+        key = key_of({"data-free": model.fingerprint, "preprocess": repr(preprocess), "versions": versions})
+        path = self.stages.stored("plan", key, decide)
+        folder = self.store.get("model", key_of({"fingerprint": model.fingerprint}), lambda out: save(model, out))
+        return self.planned(Planned(Variant(model, source.plan), folder, path, key), path, key)
 
     def stored_plan(self, source: Planned, plan: QuantizationPlan, made_from: Mapping[str, object]) -> Planned:
         """A plan that takes no time to make, under the hash of what it was made from."""
@@ -319,6 +351,20 @@ class _Run:
 
     def batch(self, model: LoadedModel) -> int:
         return BATCH if model.dynamic_batch else 1
+
+    def preflight(self, model: LoadedModel) -> list[str]:
+        """What the runtimes cannot express of the INT8 plan that is asked for, known before anything is calibrated."""
+        if self.request.rescue is None:
+            return []
+        nothing_seen = observe("", torch.tensor([-1.0, 1.0]))
+        statistics = dict.fromkeys(place(model.graph).tensors, nothing_seen)
+        recipe = recipe_for(model, self.request.rescue)
+        plan = int8_plan(model, statistics, data_fingerprint="", samples=0, recipe=recipe)
+        return [
+            f"{runtime.info.name}: {note}"
+            for runtime in self.runtimes
+            for note in expressible(plan, model, runtime.info)[1]
+        ]
 
     # rescue ------------------------------------------------------------------------------------------------------
 
@@ -483,7 +529,8 @@ class _Run:
             )
 
 
-_QUALITY = TypeAdapter(dict[Scheme, tuple[LayerQuality, ...]])
+# A layer without noise has an infinite SQNR.
+_QUALITY = TypeAdapter(dict[Scheme, tuple[LayerQuality, ...]], config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 def _write_plan(plan: QuantizationPlan, folder: Path) -> None:

@@ -11,16 +11,16 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from pocketfit.compress.quantize.calibrate import calibrate
 from pocketfit.compress.quantize.divergence import divergence, sqnr_db
 from pocketfit.compress.quantize.draft import Bench, Draft, Step, draw
 from pocketfit.compress.quantize.ladder import Ladder, Target, climb
-from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.placement import is_layer, place
 from pocketfit.compress.quantize.plan import plan_from_json, plan_to_json
 from pocketfit.compress.quantize.qat import TrainingRecipe
-from pocketfit.compress.quantize.recipe import Recipe
+from pocketfit.compress.quantize.recipe import Levels, Recipe
 from pocketfit.compress.quantize.rungs import (
     AdaptRounding,
     ChooseRanges,
@@ -28,6 +28,7 @@ from pocketfit.compress.quantize.rungs import (
     Equalize,
     MixPrecision,
     Reconstruct,
+    Smooth,
     Train,
 )
 from pocketfit.compress.quantize.simulate import simulate
@@ -43,7 +44,7 @@ from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant
 from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
 
-__all__ = ["Rescue", "Rescuer"]
+__all__ = ["Rescue", "Rescuer", "recipe_for"]
 
 # Shares of the cost of a float model that mixed precision may spend, tried in this order.
 SHARES = (0.02, 0.05, 0.1, 0.2)
@@ -57,6 +58,7 @@ class Rescue:
         target: where it ends.
         recipe: of the first draft; what it spares stays spared.
         spare: node names and module paths that the user wants in float.
+        dynamic: whether linear layers take the range of their input from each sample at run time.
         per: what mixed precision saves, bytes of the file or latency.
         training: of everything, when all else was not enough; None for none.
         training_data: what `load_data` takes, all of whose samples are learnt from; None for the calibration samples.
@@ -66,6 +68,7 @@ class Rescue:
     target: Target = field(default_factory=Target)
     recipe: Recipe = field(default_factory=Recipe)
     spare: frozenset[str] = frozenset()
+    dynamic: bool = False
     per: Literal["size", "latency"] = "size"
     training: TrainingRecipe | None = None
     training_data: str | None = None
@@ -75,11 +78,37 @@ class Rescue:
         """The steps to try, in order."""
         if self.steps is not None:
             return self.steps
-        steps: list[Step] = [ChooseRanges(), Equalize(), CorrectBiases(), Reconstruct(), AdaptRounding()]
-        if find_spec("accelerate") is not None:
-            steps.append(Train())
-        steps += [MixPrecision(share, self.per) for share in SHARES]
-        return (*steps, *(() if self.training is None else (Train(self.training),)))
+        repairs: list[Step] = [Equalize(), Smooth(), CorrectBiases()]
+        if self.recipe.levels is Levels.LINEAR:  # rounding of another kind would leave the powers of two
+            repairs += [Reconstruct(), AdaptRounding()]
+            if find_spec("accelerate") is not None:
+                repairs.append(Train())
+        mixes = [MixPrecision(share, self.per) for share in SHARES]
+        training = [] if self.training is None else [Train(self.training)]
+        return (ChooseRanges(), *repairs, *mixes, *training)
+
+
+def recipe_for(model: LoadedModel, rescue: Rescue) -> Recipe:
+    """The recipe with the names of the model's own nodes in it.
+
+    Raises:
+        OptionError: a name in `rescue.spare` that the model does not have.
+    """
+    nodes, unknown = resolve(model, rescue.spare)
+    if unknown:
+        raise OptionError(
+            f"the model has no layer or module called {', '.join(unknown)}. `pocketfit inspect` lists them."
+        )
+    layers = [node for node in model.graph.graph.nodes if is_layer(node)]
+    spared = nodes & {node.name for node in layers}
+    linear = {node.name for node in layers if "linear" in str(node.target)} if rescue.dynamic else set()
+    recipe = rescue.recipe
+    return replace(
+        recipe,
+        keep_float=recipe.keep_float | (nodes - spared),
+        half=recipe.half | spared,
+        dynamic=recipe.dynamic | (linear - spared),
+    )
 
 
 class Rescuer:
@@ -124,7 +153,7 @@ class Rescuer:
         Raises:
             OptionError: a name in `rescue.spare` that the model does not have.
         """
-        recipe = self._recipe(rescue)
+        recipe = recipe_for(self.model, rescue)
         bench = Bench(
             model=self.model,
             samples=self._samples,
@@ -188,16 +217,6 @@ class Rescuer:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _recipe(self, rescue: Rescue) -> Recipe:
-        nodes, unknown = resolve(self.model, rescue.spare)
-        if unknown:
-            raise OptionError(
-                f"the model has no layer or module called {', '.join(unknown)}. `pocketfit inspect` lists them."
-            )
-        layers = nodes & set(place(self.model.graph).layers)
-        recipe = rescue.recipe
-        return replace(recipe, keep_float=recipe.keep_float | (nodes - layers), half=recipe.half | layers)
-
     def _report(self, done: int, total: int) -> None:
         if self._stage is not None:
             self._stage.report(done, total)
@@ -225,15 +244,16 @@ class Rescuer:
                 (out / "nothing").touch()
                 return
             _save(draft, out)
-            (out / "score.json").write_bytes(_SCORE.dump_json(self.score(draft.variant)))
+            (out / "score.json").write_bytes(_SCORE.dump_json((self.score(draft.variant),)))
 
         folder = self.stages.stored(f"rescue {name}", key, work, kind="rescue")
         if (folder / "nothing").exists():
             return None
-        return _load(folder), _SCORE.validate_json((folder / "score.json").read_bytes())
+        return _load(folder), _SCORE.validate_json((folder / "score.json").read_bytes())[0]
 
 
-_SCORE = TypeAdapter(Score)
+# Outputs that are the float model's own have an infinite SQNR, broken ones an infinite divergence.
+_SCORE = TypeAdapter(tuple[Score], config=ConfigDict(ser_json_inf_nan="constants"))
 _RECIPE = TypeAdapter(Recipe)
 
 

@@ -29,6 +29,10 @@ class Watcher(Protocol):
         """A stage ended, or its stored result was found."""
         ...
 
+    def say(self, sentence: str) -> None:
+        """Something the user should know before the work goes on."""
+        ...
+
 
 class Nobody:
     """A watcher who looks away."""
@@ -40,6 +44,9 @@ class Nobody:
         """Nothing."""
 
     def finish(self, stage: str, seconds: float, reused: bool) -> None:
+        """Nothing."""
+
+    def say(self, sentence: str) -> None:
         """Nothing."""
 
 

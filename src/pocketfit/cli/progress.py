@@ -49,3 +49,7 @@ class Progress:
             self.bars.remove_task(self.tasks.pop(stage))
         took = "stored" if reused else f"{seconds:.1f} s"
         self.console.print(f"  {stage:<32} {took:>9}", markup=False, highlight=False, style="dim" if reused else "")
+
+    def say(self, sentence: str) -> None:
+        """Print it between the lines."""
+        self.console.print(sentence, markup=False, highlight=False)

@@ -13,7 +13,6 @@ from pocketfit.cli.options import (
     CalibrationSamples,
     Color,
     Crop,
-    Data,
     DryRun,
     EvaluationSamples,
     InputShape,
@@ -41,8 +40,10 @@ __all__ = ["quantize"]
 
 def quantize(
     model: Model,
-    data: Data,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the bundle; an older bundle there is replaced.")],
+    data: Annotated[
+        str | None, typer.Option(help="As for `fit`. Without it, INT8 from batch-norm statistics, accuracy unknown.")
+    ] = None,
     weights: Weights = None,
     input_shape: InputShape = None,
     max_drop: Annotated[
@@ -55,6 +56,12 @@ def quantize(
     activation_bits: Annotated[int, typer.Option(help="8; 16; or 32 for weights only.")] = 8,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One scale a weight, for hardware that knows no more.")
+    ] = False,
+    levels: Annotated[
+        str, typer.Option(help="What a weight may be: linear (any integer), or power-of-two (0, ±1, ±2, … ±64).")
+    ] = "linear",
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Linear layers take the range of their input from each sample.")
     ] = False,
     ranges: Annotated[str, typer.Option(help="Of activations, to begin with: mse, min-max, percentile, kl.")] = "mse",
     spare: Annotated[
@@ -113,7 +120,7 @@ def quantize(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
-        budget=Budget(max_drop_points=points),
+        budget=Budget(max_drop_points=None if data is None else points),
         targets=None if targets is None else parse_names("--targets", targets),
         precisions=(Precision.FLOAT32, Precision.INT8),
         prefer="size" if prefer == "size" else "latency",
@@ -122,7 +129,8 @@ def quantize(
         cache=cache,
         rescue=Rescue(
             target=Target(points, 0.0 if min_agreement is None else _share(min_agreement)),
-            recipe=_recipe(weight_bits, activation_bits, per_tensor, ranges),
+            recipe=_recipe(weight_bits, activation_bits, per_tensor, ranges, levels),
+            dynamic=dynamic,
             spare=frozenset() if spare is None else frozenset(parse_names("--spare", spare)),
             per="size" if prefer == "size" else "latency",
             training=None if train is None else _training(train),
@@ -154,9 +162,9 @@ def _share(text: str) -> float:
     return share
 
 
-def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: str) -> Recipe:
+def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: str, levels: str) -> Recipe:
     from pocketfit.compress.quantize.ranges import Ranges
-    from pocketfit.compress.quantize.recipe import Granularity, Recipe
+    from pocketfit.compress.quantize.recipe import Granularity, Levels, Recipe
 
     if weight_bits not in (4, 8):
         raise OptionError(f"--weight-bits {weight_bits} cannot be deployed. Allowed: 8, 4.")
@@ -164,7 +172,10 @@ def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: st
         raise OptionError(f"--activation-bits {activation_bits} cannot be deployed. Allowed: 8, 16, 32.")
     if ranges not in list(Ranges):
         raise OptionError(f"--ranges {ranges!r} is not a method. Allowed: {', '.join(Ranges)}.")
+    if levels not in list(Levels):
+        raise OptionError(f"--levels {levels!r} is not one. Allowed: {', '.join(Levels)}.")
     return Recipe(
+        levels=Levels(levels),
         ranges=Ranges(ranges),
         granularity=Granularity.PER_TENSOR if per_tensor else Granularity.PER_CHANNEL,
         weight_bits=weight_bits,

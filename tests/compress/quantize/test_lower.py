@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,9 +8,11 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.bias_correction import with_biases
 from pocketfit.compress.quantize.fake import fake_quantize_weight
-from pocketfit.compress.quantize.lower import Activations, Weights, integer_weight, lower
-from pocketfit.compress.quantize.plan import float_plan
+from pocketfit.compress.quantize.lower import Activations, Weights, integer_weight, lower, weight_constants
+from pocketfit.compress.quantize.plan import float_plan, int8_plan
+from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.types import LoadedModel, Precision, QuantizationPlan, Scheme
 
@@ -19,6 +22,17 @@ FORMS = [
     pytest.param(Activations.SIGNED, Weights.CHAIN, id="signed, weight chains"),
     pytest.param(Activations.SYMMETRIC, Weights.INTEGER, id="symmetric"),
 ]
+
+
+# Plans of more than 8-bit weights and activations; none quantizes at run time, which is the runtimes' own doing.
+MIXED = {
+    "4-bit weights": Recipe(weight_bits=4),
+    "16-bit activations": Recipe(activation_bits=16),
+    "a 16-bit tensor between 8-bit ones": Recipe(wide=frozenset({"hardtanh"})),
+    "half layer": Recipe(half=frozenset({"conv2d_1"})),
+    "float layer": Recipe(keep_float=frozenset({"conv2d_1"})),
+    "weight-only": Recipe(activation_bits=32),
+}
 
 
 def scheme_of(activations: Activations) -> Scheme:
@@ -52,6 +66,28 @@ def test_the_lowered_graph_computes_what_the_simulator_does(
     assert np.abs(found - expected).mean() < 0.1 * step
     floats = run(model.graph, samples)
     assert np.abs(floats - expected).mean() > 0.2 * step  # a plan that did nothing would be caught
+
+
+@pytest.mark.parametrize("recipe", MIXED.values(), ids=MIXED)
+@pytest.mark.parametrize(("activations", "weights"), FORMS)
+def test_mixed_plans_are_lowered_to_what_the_simulator_does(
+    model: LoadedModel,
+    statistics: dict[str, TensorStatistics],
+    samples: list[np.ndarray],
+    recipe: Recipe,
+    activations: Activations,
+    weights: Weights,
+) -> None:
+    plan = int8_plan(model, statistics, data_fingerprint="", samples=32, recipe=recipe)
+    found = run(lower(model.graph, plan, activations, weights), samples)
+    expected = simulate(model, plan, scheme_of(activations), samples)
+    if "linear" not in plan.activations:  # nothing is rounded: float32 arithmetic alone
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        return
+    step = (expected.max() - expected.min()) / 255
+    # As for 8 bits: a tie that falls to the other side is a step or two of a tensor, and on average next to nothing.
+    assert np.abs(found - expected).max() <= 2.01 * step
+    assert np.abs(found - expected).mean() < 0.1 * step
 
 
 def test_unsigned_and_signed_storage_give_the_same(
@@ -183,3 +219,45 @@ def test_integer_weights_stay_within_127(model: LoadedModel, plan: QuantizationP
         integers = integer_weight(get_tensor(model.graph, layer.weight), layer)
         assert integers.dtype is torch.int8
         assert integers.abs().max() <= 127
+
+
+def test_four_bit_weights_stay_within_7(model: LoadedModel, statistics: dict[str, TensorStatistics]) -> None:
+    plan = int8_plan(model, statistics, data_fingerprint="", samples=32, recipe=Recipe(weight_bits=4))
+    narrow = {name: layer for name, layer in plan.layers.items() if layer.weight_bits == 4}
+    assert set(narrow) == {"conv2d_2", "linear"}  # neither the first layer nor the depthwise one
+    stored = constants(lower(model.graph, plan, Activations.UNSIGNED, Weights.INTEGER))
+    for name in narrow:
+        assert stored[f"_plan_{name}_weight"].abs().max() == 7
+
+
+def test_sixteen_bits_are_symmetric_around_zero(model: LoadedModel, statistics: dict[str, TensorStatistics]) -> None:
+    plan = int8_plan(model, statistics, data_fingerprint="", samples=32, recipe=Recipe(activation_bits=16))
+    lowered = lower(model.graph, plan, Activations.UNSIGNED, Weights.INTEGER)
+    found = {str(node.args[0]): node.args[1:] for node in calls(lowered, ops.quantize_per_tensor.default)}
+    assert found == {
+        name: (activation.scale, 0, -32767, 32767, torch.int16) for name, activation in plan.activations.items()
+    }
+
+
+def test_layers_that_compute_in_float_get_the_numbers_that_are_stored(
+    model: LoadedModel, statistics: dict[str, TensorStatistics]
+) -> None:
+    recipe = Recipe(activation_bits=32, half=frozenset({"conv2d"}))
+    plan = int8_plan(model, statistics, data_fingerprint="", samples=32, recipe=recipe)
+    lowered = lower(model.graph, plan, Activations.SIGNED, Weights.CHAIN)
+    stored = constants(lowered)
+    for name, layer in plan.layers.items():
+        weight = get_tensor(model.graph, layer.weight)
+        expected = weight.half().float() if name == "conv2d" else fake_quantize_weight(weight, layer)
+        torch.testing.assert_close(stored[f"_plan_{name}_weight"], expected, rtol=0, atol=0)
+    assert not calls(lowered, ops.dequantize_per_channel.default)
+
+
+def test_equal_layers_share_a_stored_weight(model: LoadedModel, plan: QuantizationPlan) -> None:
+    """As the steps of an unrolled recurrent layer do."""
+    twin = replace(plan.layers["conv2d_2"], source="twin")
+    narrow = replace(plan.layers["linear"], weight_bits=4)
+    layers = {**plan.layers, "conv2d_1": twin, "linear": narrow}
+    names = weight_constants(model.graph, replace(plan, layers=layers))
+    assert names["conv2d_1"] == names["conv2d_2"] == "_plan_conv2d_1_weight"
+    assert len(set(names.values())) == 3

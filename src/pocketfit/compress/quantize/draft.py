@@ -11,7 +11,8 @@ import numpy as np
 
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import int8_plan, sixteen_bits
-from pocketfit.compress.quantize.recipe import Recipe
+from pocketfit.compress.quantize.powers import to_powers_of_two
+from pocketfit.compress.quantize.recipe import Levels, Recipe
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.weights import with_weights
@@ -86,7 +87,10 @@ def draw(bench: Bench, model: LoadedModel, recipe: Recipe) -> Draft:
         samples=sum(map(len, bench.samples)),
         recipe=recipe,
     )
-    return Draft(recipe, model, Variant(model, plan))
+    variant = Variant(model, plan)
+    if recipe.levels is Levels.POWER_OF_TWO:
+        variant = to_powers_of_two(variant)
+    return Draft(recipe, model, variant)
 
 
 def spare(bench: Bench, draft: Draft, recipe: Recipe) -> Draft:

@@ -33,8 +33,8 @@ class Relu6(StrEnum):
     CLIP: it becomes a ReLU and a minimum with one limit per channel. The function stays exactly what it was; the
         minimum is one more op, which no runtime fuses into the layer, and the range of what it clips has to be
         quantized as well.
-    RELU: it becomes a ReLU. No op is added; the function changes wherever a channel exceeds 6. What that costs depends on
-        the training: TensorFlow's MobileNetV2 then answers 16% of images differently, before anything is quantized.
+    RELU: it becomes a ReLU. No op is added; the function changes wherever a channel exceeds 6. What that costs depends
+        on the training: TensorFlow's MobileNetV2 then answers 16% of images differently, before it is quantized.
     """
 
     KEEP = "keep"

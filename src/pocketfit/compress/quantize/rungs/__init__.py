@@ -5,6 +5,16 @@ from pocketfit.compress.quantize.rungs.equalization import Equalize
 from pocketfit.compress.quantize.rungs.mixed import MixPrecision
 from pocketfit.compress.quantize.rungs.ranges import ChooseRanges
 from pocketfit.compress.quantize.rungs.rounding import AdaptRounding, Reconstruct
+from pocketfit.compress.quantize.rungs.smoothing import Smooth
 from pocketfit.compress.quantize.rungs.training import Train
 
-__all__ = ["AdaptRounding", "ChooseRanges", "CorrectBiases", "Equalize", "MixPrecision", "Reconstruct", "Train"]
+__all__ = [
+    "AdaptRounding",
+    "ChooseRanges",
+    "CorrectBiases",
+    "Equalize",
+    "MixPrecision",
+    "Reconstruct",
+    "Smooth",
+    "Train",
+]

@@ -102,9 +102,7 @@ def _subjects() -> tuple[Subject, ...]:
     cifar = str(cifar10_jpeg()[1])
     nets = "benchmarks.small_nets"
     return (
-        Subject(
-            "mobilenet_v3_cifar", f"{nets}:mobilenet_v3_cifar", cifar, (3, 32, 32), MOBILENET_V3_CIFAR_INPUT, 4000
-        ),
+        Subject("mobilenet_v3_cifar", f"{nets}:mobilenet_v3_cifar", cifar, (3, 32, 32), MOBILENET_V3_CIFAR_INPUT, 4000),
         Subject("efficientnet_cifar", f"{nets}:efficientnet_cifar", cifar, (3, 32, 32), EFFICIENTNET_CIFAR_INPUT, 4000),
         Subject(
             mobilenet.name,

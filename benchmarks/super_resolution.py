@@ -70,7 +70,9 @@ def _model(height: int, width: int) -> LoadedModel:
     return canonicalise(imdn_x2(), (3, height, width), name="imdn_x2")
 
 
-def _psnr(images: list[tuple[str, np.ndarray, np.ndarray]], run: Callable[[LoadedModel, np.ndarray], np.ndarray]) -> float:
+def _psnr(
+    images: list[tuple[str, np.ndarray, np.ndarray]], run: Callable[[LoadedModel, np.ndarray], np.ndarray]
+) -> float:
     found = []
     for _, small, large in images:
         output = run(_model(*small.shape[:2]), as_input(small))

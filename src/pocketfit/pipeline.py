@@ -8,8 +8,9 @@ Every stage is stored under the hash of what it was made from. A candidate that 
 
 from __future__ import annotations
 
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -68,8 +69,12 @@ from pocketfit.verify.run import store_inputs
 
 __all__ = ["FitRequest", "Watcher", "diagnosis", "fit", "intentions"]
 
-# Larger batches gain nothing on a CPU and hold more activations at once.
+# Calibration samples at a time: some batches are held back by methods that judge themselves.
 BATCH = 10
+# Numbers in a batch of held-out inputs: ten photographs of 224 x 224, beyond which a CPU gains nothing, or some more of
+# smaller ones, of which ten would leave it idle between ops.
+BATCH_NUMBERS = 10 * 3 * 224 * 224
+LARGEST_BATCH = 100
 GOLDEN_SAMPLES = 4
 # Calibration samples on which ops are quantized one at a time.
 DIAGNOSED = 32
@@ -352,6 +357,11 @@ class _Run:
     def batch(self, model: LoadedModel) -> int:
         return BATCH if model.dynamic_batch else 1
 
+    def held_out(self, model: LoadedModel, data: Dataset) -> Iterator[np.ndarray]:
+        fitting = BATCH_NUMBERS // math.prod(model.input.shape)
+        size = min(max(fitting, 1), LARGEST_BATCH) if model.dynamic_batch else 1
+        return batches(data.evaluation, size)
+
     def preflight(self, model: LoadedModel) -> list[str]:
         """What the runtimes cannot express of the INT8 plan that is asked for, known before anything is calibrated."""
         if self.request.rescue is None:
@@ -372,7 +382,11 @@ class _Run:
         schemes = tuple(dict.fromkeys(runtime.info.scheme for runtime in self.runtimes))
         versions = _only(self.versions, "pocketfit", "torch")
         training = None if rescue.training_data is None else self.training(model, rescue.training_data)
-        return Rescuer(self.stages, model, data, schemes, self.batch(model), versions, training).climb(rescue)
+        calibration = list(batches(data.calibration, self.batch(model)))
+        rescuer = Rescuer(
+            self.stages, model, data, calibration, lambda: self.held_out(model, data), schemes, versions, training
+        )
+        return rescuer.climb(rescue)
 
     def training(self, model: LoadedModel, spec: str) -> Samples:
         """All samples but one of the data to train on: the one goes where calibration would, which nothing reads."""
@@ -468,7 +482,7 @@ class _Run:
         model = planned.variant.model
 
         def run(out: Path, stage: Stage) -> None:
-            samples = batches(data.evaluation, self.batch(model))
+            samples = self.held_out(model, data)
             np.save(out / "outputs.npy", simulate(model, planned.plan, scheme, samples, stage.add))
 
         name = f"simulate {planned.plan.precision}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +34,6 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.compress.quantize.units import resolve
 from pocketfit.data.dataset import Dataset
-from pocketfit.data.preprocess import batches
 from pocketfit.errors import OptionError
 from pocketfit.models.store import restore, save
 from pocketfit.stages import Stage, Stages
@@ -48,6 +46,8 @@ __all__ = ["Rescue", "Rescuer", "recipe_for"]
 
 # Shares of the cost of a float model that mixed precision may spend, tried in this order.
 SHARES = (0.02, 0.05, 0.1, 0.2)
+# Numbers in the inputs of a batch, such as ten photographs of 224 x 224.
+AT_ONCE = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,6 @@ class Rescue:
         repairs: list[Step] = [Equalize(), Smooth(), CorrectBiases()]
         if self.recipe.levels is Levels.LINEAR:  # rounding of another kind would leave the powers of two
             repairs += [Reconstruct(), AdaptRounding()]
-            if find_spec("accelerate") is not None:
-                repairs.append(Train())
         mixes = [MixPrecision(share, self.per) for share in SHARES]
         training = [] if self.training is None else [Train(self.training)]
         return (ChooseRanges(), *repairs, *mixes, *training)
@@ -118,8 +116,9 @@ class Rescuer:
         stages: keep every draft.
         model: the float model.
         data: its samples.
+        calibration: its calibration samples in batches, float32 in the model's layout.
+        held_out: gives its evaluation samples in batches, as often as it is asked.
         schemes: in which the result must hold.
-        batch: samples in a batch.
         versions: that a stored draft depends on.
         training: samples to learn from; None for the calibration samples.
     """
@@ -129,8 +128,9 @@ class Rescuer:
         stages: Stages,
         model: LoadedModel,
         data: Dataset,
+        calibration: list[np.ndarray],
+        held_out: Callable[[], Iterable[np.ndarray]],
         schemes: tuple[Scheme, ...],
-        batch: int,
         versions: Mapping[str, str],
         training: Samples | None = None,
     ) -> None:
@@ -138,13 +138,14 @@ class Rescuer:
         self.model = model
         self.data = data
         self.schemes = schemes
-        self.batch = batch
+        self.held_out = held_out
         self.versions = dict(versions)
         self.training = training
         self._statistics: dict[str, dict[str, TensorStatistics]] = {}
         self._stage: Stage | None = None
-        self._samples = list(batches(data.calibration, batch))
-        self._calibration_floats = _float_outputs(model, self._samples)
+        self._samples = calibration
+        self._judged = _fewer(calibration) if model.dynamic_batch else calibration
+        self._calibration_floats = _float_outputs(model, calibration)
         self._floats: np.ndarray | None = None
 
     def climb(self, rescue: Rescue) -> Ladder:
@@ -182,7 +183,7 @@ class Rescuer:
     def loss(self, variant: Variant) -> float:
         """Divergence on the calibration samples, the worst of the schemes."""
         return max(
-            divergence(simulate(variant.model, variant.plan, scheme, self._samples), self._calibration_floats)
+            divergence(simulate(variant.model, variant.plan, scheme, self._judged), self._calibration_floats)
             for scheme in self.schemes
         )
 
@@ -201,8 +202,8 @@ class Rescuer:
     def _score(self, variant: Variant, scheme: Scheme) -> Score:
         evaluation = self.data.evaluation
         if self._floats is None:
-            self._floats = _float_outputs(self.model, batches(evaluation, self.batch))
-        outputs = simulate(variant.model, variant.plan, scheme, batches(evaluation, self.batch))
+            self._floats = _float_outputs(self.model, self.held_out())
+        outputs = simulate(variant.model, variant.plan, scheme, self.held_out())
         labels = evaluation.labels
         return Score(
             drop_points=None if labels is None else evaluate(outputs, self._floats, labels).drop_points,
@@ -257,9 +258,14 @@ _SCORE = TypeAdapter(tuple[Score], config=ConfigDict(ser_json_inf_nan="constants
 _RECIPE = TypeAdapter(Recipe)
 
 
-def _float_outputs(model: LoadedModel, samples: object) -> np.ndarray:
+def _float_outputs(model: LoadedModel, samples: Iterable[np.ndarray]) -> np.ndarray:
     with torch.no_grad():
-        return np.concatenate([_first(model.graph(torch.from_numpy(batch))).numpy() for batch in samples])  # type: ignore[attr-defined]
+        return np.concatenate([_first(model.graph(torch.from_numpy(batch))).numpy() for batch in samples])
+
+
+def _fewer(samples: list[np.ndarray]) -> list[np.ndarray]:
+    """All in one batch, where that is not too much at once: between ops a small batch leaves a CPU idle."""
+    return [np.concatenate(samples)] if sum(batch.size for batch in samples) <= AT_ONCE else samples
 
 
 def _first(result: object) -> torch.Tensor:

@@ -35,7 +35,12 @@ def of_another_runtime(contents: Contents) -> Contents:
     row = contents.candidates[0]
     assert row.artifact is not None
     other = Candidate("abacus", Precision.FLOAT32, dataclasses.replace(row.artifact, runtime="abacus"))
-    return dataclasses.replace(contents, candidates=(other,), tolerances={("abacus", Precision.FLOAT32): 1.0})
+    return dataclasses.replace(
+        contents,
+        candidates=(other,),
+        golden_outputs={("abacus", Precision.FLOAT32): contents.golden_outputs["onnxruntime", Precision.FLOAT32]},
+        tolerances={("abacus", Precision.FLOAT32): 1.0},
+    )
 
 
 def test_a_good_bundle_passes_in_the_real_runtime(bundle: Path) -> None:

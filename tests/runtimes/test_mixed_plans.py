@@ -4,12 +4,15 @@ That their answers are those of the simulation is a check of the contract suite.
 """
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto
+from torch import nn
 
 from pocketfit.compress.quantize.arithmetic import Arithmetic, arithmetic, written_tensor
 from pocketfit.compress.quantize.placement import is_layer
@@ -18,13 +21,26 @@ from pocketfit.errors import ConversionError
 from pocketfit.runtimes import BUILT_IN, get_runtime
 from pocketfit.runtimes.litert_format import unpack
 from pocketfit.runtimes.ncnn_format import read_network
-from pocketfit.testing import MIXED_PLANS, Artifacts, Case, case_of
+from pocketfit.testing import MIXED_PLANS, Artifacts, Case, TinyModel, case_of
 from pocketfit.testing.models import Mixed
 from pocketfit.types import Artifact, Precision, QuantizationPlan, Scheme, Variant
 
 pytestmark = pytest.mark.slow
 
 HALF = "half layers"
+
+
+class Sequence(TinyModel):
+    """Linear layers on five rows at once, as in a transformer."""
+
+    input_shape = (5, 32)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +115,24 @@ def test_the_nearest_plan_is_near(case: Case) -> None:
         for name in MIXED_PLANS:
             asked, given = (error(plan, info.scheme) for plan in (case.mixed[name], case.expressible(name, info)))
             assert given <= 1.5 * asked, (info.name, name)
+
+
+def test_onnx_keeps_float_layers_on_sequences_float(tmp_path: Path) -> None:
+    """Where a layer multiplies several rows, ONNX Runtime makes a Gemm of it by itself, and would quantize that."""
+    case = case_of(Sequence)
+    runtime = get_runtime("onnxruntime")
+    session = runtime.open(runtime.convert(Variant(case.model, case.mixed[HALF]), tmp_path))
+    assert (session.kernels().int8, session.kernels().total) == (2, 3)
+    expected = simulate(case.model, case.mixed[HALF], Scheme.AFFINE, [case.samples.copy()])
+    got = np.concatenate([session.run([sample[None]])[0] for sample in case.samples])
+    assert np.abs(got - expected).max() <= 1.001 * case.output_step(Scheme.AFFINE)  # a tie that is rounded elsewhere
+
+
+@pytest.mark.parametrize(("runtime", "dynamic"), [("onnxruntime", 3), ("litert", 0)])
+def test_a_range_per_sample_is_not_one_per_row(runtime: str, dynamic: int) -> None:
+    case = case_of(Sequence)
+    plan = case.expressible("dynamic", get_runtime(runtime).info)
+    assert sum(layer.dynamic for layer in plan.layers.values()) == dynamic
 
 
 def onnx_graph(artifact: Artifact) -> onnx.GraphProto:

@@ -355,9 +355,7 @@ def test_a_layer_outside_the_plan_stays_float_and_is_named(
     assert np.abs(answers(artifact) - expected).max() < plan.activations["linear"].symmetric_scale
 
 
-def test_a_plan_that_ncnn_cannot_express_is_refused(
-    model: LoadedModel, plan: QuantizationPlan, tmp_path: Path
-) -> None:
+def test_a_plan_that_ncnn_cannot_express_is_refused(model: LoadedModel, plan: QuantizationPlan, tmp_path: Path) -> None:
     activations = {name: numbers for name, numbers in plan.activations.items() if name != "x"}
 
     with pytest.raises(ConversionError, match=r"no integer weights without INT8 activations.*1 layer \(conv2d\)"):

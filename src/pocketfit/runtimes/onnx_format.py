@@ -99,35 +99,47 @@ def _put_first(program: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> Non
 def keep_float(program: onnx.ModelProto) -> None:
     """Keep ONNX Runtime from quantizing the weights of float layers that stand between INT8 tensors.
 
-    It does so by itself, with one scale for a whole weight, wherever a Conv or Gemm reads a DequantizeLinear and a
-    QuantizeLinear reads it. It leaves those alone whose bias is no constant; a constant of INT32 behind a
-    DequantizeLinear, which it does not fold, is none.
+    It does so by itself, with one scale for a whole weight, wherever a Conv or Gemm (or what it makes one of) reads a
+    DequantizeLinear and a QuantizeLinear reads it. It leaves those alone whose bias is no constant; a constant of INT32
+    behind a DequantizeLinear, which it does not fold, is none.
     """
+    from onnx import numpy_helper
+
     graph = program.graph
-    constants = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    _put_first(program, [_hide_bias(graph, node, constants) for node in _exposed(graph, constants)])
+
+
+def _exposed(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray]) -> Iterator[onnx.NodeProto]:
+    """The nodes that add the bias of a float layer that reads a restored tensor."""
     restored = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
-    hidden = [
-        _hide_bias(graph, node, constants)
-        for node in graph.node
-        if node.op_type in ("Conv", "Gemm") and node.input[0] in restored and node.input[1] in constants
-    ]
-    _put_first(program, hidden)
+    turned = {node.output[0] for node in graph.node if node.op_type == "Transpose" and node.input[0] in constants}
+    products = set()
+    for node in graph.node:
+        if node.op_type in ("Conv", "Gemm") and node.input[0] in restored and node.input[1] in constants:
+            yield node
+        elif node.op_type == "MatMul" and node.input[0] in restored and node.input[1] in turned.union(constants):
+            products.add(node.output[0])
+        elif node.op_type == "Add" and products.intersection(node.input) and constants.keys() & set(node.input):
+            yield node
 
 
-def _hide_bias(
-    graph: onnx.GraphProto, node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]
-) -> onnx.NodeProto:
-    """Give the layer another bias input; return the node that computes it."""
-    from onnx import helper, numpy_helper
+def _hide_bias(graph: onnx.GraphProto, node: onnx.NodeProto, constants: Mapping[str, np.ndarray]) -> onnx.NodeProto:
+    """Give the node another bias; return the node that computes it."""
+    from onnx import helper
 
-    bias = np.zeros(constants[node.input[1]].dims[0], np.float32)
-    if len(node.input) > 2:
-        bias = numpy_helper.to_array(constants[node.input.pop(2)])
+    position = 2
+    if node.op_type == "Add":
+        position = next(index for index, name in enumerate(node.input) if name in constants)
+    elif len(node.input) == 2:
+        node.input.append("")
+    own = constants.get(node.input[position])
+    bias = np.zeros(len(constants[node.input[1]]), np.float32) if own is None else own
     scale = np.float32(max(float(np.abs(bias).max()), 1e-30) / _BIAS_STEPS)
     name = f"{node.output[0]}.bias"
     steps = np.rint(bias.astype(np.float64) / float(scale)).astype(np.int32)
     graph.initializer.extend([_tensor(f"{name}.int32", steps), _tensor(f"{name}.scale", np.asarray(scale))])
-    node.input.append(name)
+    node.input[position] = name
     return helper.make_node("DequantizeLinear", [f"{name}.int32", f"{name}.scale"], [name], name)
 
 

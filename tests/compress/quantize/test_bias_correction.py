@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from pocketfit.compress.quantize import walk
-from pocketfit.compress.quantize.bias_correction import correct_biases, decibel, sweep, with_biases
+from pocketfit.compress.quantize.bias_correction import correct_biases, sweep, with_biases
 from pocketfit.compress.quantize.calibrate import calibrate
+from pocketfit.compress.quantize.divergence import decibel
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.simulate import simulate

@@ -33,7 +33,9 @@ from pocketfit.types import Color, LoadedModel, Precision, PreprocessSpec, Sampl
 pytest.importorskip("accelerate")
 
 # Four steps an epoch with the 32 samples below.
-RECIPE = TrainingRecipe(epochs=3, batch=8, trains=Trains.EVERYTHING, checkpoint_steps=4, cpu=True)
+RECIPE = TrainingRecipe(
+    epochs=3, batch=8, trains=Trains.EVERYTHING, bias_rate=1e-3, scale_rate=1e-3, checkpoint_steps=4, cpu=True
+)
 
 
 @pytest.fixture(scope="module")

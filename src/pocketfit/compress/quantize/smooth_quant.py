@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
-from pocketfit.compress.quantize.bias_correction import decibel
 from pocketfit.compress.quantize.calibrate import calibrate
+from pocketfit.compress.quantize.divergence import decibel
 from pocketfit.compress.quantize.placement import is_layer, place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.recipe import Recipe

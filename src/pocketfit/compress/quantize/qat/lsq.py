@@ -16,7 +16,7 @@ A scale is kept as its start times the exponential of a parameter that begins at
 one learning rate suits scales of every magnitude, because a step is relative. The start is the plan's scale.
 
 Sources: Esser et al. 2020, "Learned Step Size Quantization", eq. 1-5 and section 2.2; zero point, Bhalgat et al. 2020,
-"LSQ+: Improving low-bit quantization through learnable offsets and better initialization", eq. 3-6.
+"LSQ+: Improving low-bit quantization through learnable offsets and better initialization", section 3.1.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class TrainingRecipe:
     trains: Trains = Trains.PLAN
     optimizer: Optimizer = Optimizer.ADAMW
     weight_rate: float = 1e-5
-    bias_rate: float = 1e-3
-    scale_rate: float = 1e-3
+    bias_rate: float = 1e-4
+    scale_rate: float = 1e-4
     schedule: Schedule = Schedule.COSINE
     warm_up: float = 0.1
     weight_decay: float = 0.0

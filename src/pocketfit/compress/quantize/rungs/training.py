@@ -27,8 +27,8 @@ class Train:
 
     @property
     def name(self) -> str:
-        """Such as "training of scales and biases"."""
-        return "training" if self.recipe.trains is Trains.EVERYTHING else "training of scales and biases"
+        """Such as "training of the plan"."""
+        return "training" if self.recipe.trains is Trains.EVERYTHING else "training of the plan"
 
     def climb(self, bench: Bench, draft: Draft) -> Draft | None:
         """See `Step.climb`."""

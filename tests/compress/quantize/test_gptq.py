@@ -220,7 +220,7 @@ def test_a_layer_keeps_what_it_had_where_the_new_numbers_are_worse(load: Load) -
 
 def test_columns_make_up_for_each_other() -> None:
     # Two inputs that are always the same: 0.4 + 0.4 rounds to 0 + 1, not to 0 + 0.
-    hessian = torch.ones(1, 2, 2, dtype=torch.float64)
+    hessian = torch.ones(1, 2, 2, dtype=torch.float64) + 0.01 * torch.eye(2)
     weight = torch.full((1, 1, 2), 0.4, dtype=torch.float64)
     assert round_columns(weight, hessian, torch.ones(1, 1), 7).sum() == 1
 
@@ -229,6 +229,6 @@ def test_columns_of_unrelated_inputs_are_rounded_to_nearest() -> None:
     rng = torch.Generator().manual_seed(0)
     weight = torch.randn(2, 5, 300, generator=rng, dtype=torch.float64) * 4  # more columns than a block
     scales = torch.rand(2, 5, generator=rng) + 0.5
-    hessian = torch.diag_embed(torch.rand(2, 300, generator=rng, dtype=torch.float64))
+    hessian = torch.diag_embed(torch.rand(2, 300, generator=rng, dtype=torch.float64) + 0.01)
     nearest = (weight / scales.double().unsqueeze(2)).round().clamp(-7, 7)
     assert torch.equal(round_columns(weight, hessian, scales, 7), nearest.float())

@@ -59,7 +59,7 @@ def adaround(
         samples: batches of calibration samples, float32 in the model's layout.
         scheme: in which activations are quantized meanwhile; biases for the other are corrected afterwards.
         layers: names of the layers, best the few worst ones; None for all that the plan quantizes.
-        iterations: per layer, positive. A layer of MobileNetV2 takes some 10 to 40 seconds for 1,000 on one core.
+        iterations: per layer, positive; the time grows with them.
         reference: the float graph; the model's own where None.
         progress: called with (done, total) after each layer.
 

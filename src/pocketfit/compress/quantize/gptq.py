@@ -24,8 +24,9 @@ from pocketfit.types import LoadedModel, QuantizationPlan, Scheme, Variant
 
 __all__ = ["gptq", "round_columns"]
 
-# Share of the mean diagonal of the Hessian that is added to it.
-DAMPING = 0.01
+# Share of the mean diagonal of the Hessian that is added to it. The authors' 1% is for far more samples than 100: with
+# 5%, MobileNetV2's output SQNR on held-out images rises from 7.7 to 7.9 dB.
+DAMPING = 0.05
 # Scales tried for each output channel, in units of the one with the smallest error of rounding to nearest.
 SCALE_FACTORS = (1.0, 0.7, 0.8, 0.9, 1.1, 1.2)
 # Columns rounded before the rest of the weight is brought up to date.
@@ -61,15 +62,16 @@ def gptq(
 
 def _round(layer: Layer) -> Rounded:
     target = least_squares(layer)
+    hessian = damped(target.covariance, DAMPING)
     nearest = target_scales(layer, target)
     bias = target.bias(target.weight)
     tried = [layer.fitting(tuple((nearest * factor).flatten().tolist()), bias) for factor in SCALE_FACTORS]
     # Rows do not depend on each other: those of all scales are rounded in one go.
     scales = torch.cat(tried, 1)
     weight = target.weight.repeat(1, len(tried), 1)
-    integers = round_columns(weight, target.covariance, scales, weight_limit(layer.site.layer))
+    integers = round_columns(weight, hessian, scales, weight_limit(layer.site.layer))
     change = integers * scales.double().unsqueeze(2) - weight
-    errors = (torch.bmm(change, target.covariance) * change).sum(2)
+    errors = (torch.bmm(change, hessian) * change).sum(2)
     kept = _best(errors.view(len(errors), len(tried), -1), layer.per_tensor)
     scales, integers = scales.gather(1, kept), integers.gather(1, kept.unsqueeze(2).expand_as(layer.weight))
     return Rounded(integers, scales, target.bias(integers * scales.unsqueeze(2)))
@@ -88,7 +90,7 @@ def round_columns(weight: torch.Tensor, hessian: torch.Tensor, scales: torch.Ten
 
     Args:
         weight: float64 groups × rows × columns.
-        hessian: float64 groups × columns × columns, symmetric and positive semidefinite; its factor does not matter.
+        hessian: float64 groups × columns × columns, symmetric and positive definite; its unit does not matter.
         scales: positive, groups × rows.
         limit: largest integer.
 
@@ -116,7 +118,6 @@ def round_columns(weight: torch.Tensor, hessian: torch.Tensor, scales: torch.Ten
 
 def _inverse_factor(hessian: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     """The upper Cholesky factor of the inverse, with rows and columns in this order (groups × 1 × columns)."""
-    hessian = damped(hessian, DAMPING)
     ordered = hessian.gather(1, order.transpose(1, 2).expand_as(hessian)).gather(2, order.expand_as(hessian))
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(ordered))
     factor: torch.Tensor = torch.linalg.cholesky(inverse, upper=True)

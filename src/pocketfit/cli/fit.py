@@ -95,7 +95,7 @@ def fit(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
-        targets=None if targets is None else parse_names("--targets", targets),
+        targets=None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them."),
         precisions=_precisions(precisions),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,

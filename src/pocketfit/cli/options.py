@@ -83,15 +83,20 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return tuple(int(side) for side in re.split("[x,]", compact))
 
 
-def parse_names(option: str, text: str) -> tuple[str, ...]:
+def parse_names(option: str, text: str, hint: str) -> tuple[str, ...]:
     """Read names joined by commas.
+
+    Args:
+        option: what the user wrote them behind.
+        text: the names.
+        hint: where to find names, as a sentence.
 
     Raises:
         OptionError: where there is none.
     """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
-        raise OptionError(f"{option} names nothing. Give one or more names, joined by commas.")
+        raise OptionError(f"{option} names nothing. Give one or more names, joined by commas. {hint}")
     return names
 
 

@@ -121,7 +121,7 @@ def quantize(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
         budget=Budget(max_drop_points=None if data is None else points),
-        targets=None if targets is None else parse_names("--targets", targets),
+        targets=None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them."),
         precisions=(Precision.FLOAT32, Precision.INT8),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,
@@ -131,7 +131,9 @@ def quantize(
             target=Target(points, 0.0 if min_agreement is None else _share(min_agreement)),
             recipe=_recipe(weight_bits, activation_bits, per_tensor, ranges, levels),
             dynamic=dynamic,
-            spare=frozenset() if spare is None else frozenset(parse_names("--spare", spare)),
+            spare=frozenset()
+            if spare is None
+            else frozenset(parse_names("--spare", spare, "`pocketfit inspect` lists them.")),
             per="size" if prefer == "size" else "latency",
             training=None if train is None else _training(train),
             training_data=train_data,

@@ -50,7 +50,7 @@ def verify(
 
     Example: pocketfit verify out --layers --model net.py:build --weights net.pth
     """
-    wanted = None if runtimes is None else parse_names("--runtimes", runtimes)
+    wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "`pocketfit runtimes` lists them.")
     if not layers:
         if model is not None:
             raise OptionError(f"--model {model} is used with --layers only. Add --layers, or leave it out.")

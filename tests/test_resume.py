@@ -16,7 +16,13 @@ import pytest
 
 from pocketfit.bundle import Outcome, read_bundle, verify_bundle
 
-CODE = "import sys; from pocketfit.cli.app import run; raise SystemExit(run(sys.argv[1:]))"
+# Where the tests themselves run in the background, Ctrl-C would be ignored.
+CODE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pocketfit.cli.app import run
+raise SystemExit(run(sys.argv[1:]))
+"""
 # Far longer than any stage of this network takes, even on a busy machine.
 PATIENCE_S = 240
 

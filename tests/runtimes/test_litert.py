@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from pocketfit.compress.quantize.lower import input_of, integer_bias, integer_weight
+from pocketfit.compress.quantize.lower import input_of, integer_bias, integer_weight, plan_bias
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.testing import MODELS, Artifacts, TinyModel, case_of
 from pocketfit.testing.models import Mixed, SqueezeExcite
@@ -102,10 +101,13 @@ def channels_last(layer: LayerPlan) -> np.ndarray:
 
 
 def test_biases_are_the_plans_as_int32(int8: File, plan: QuantizationPlan) -> None:
-    nodes = {node.name: node for node in case_of(Mixed).model.graph.graph.nodes}
+    graph = case_of(Mixed).model.graph
+    nodes = {node.name: node for node in graph.graph.nodes}
     for (_, _, bias), (name, layer) in zip(int8.layers(), plan.layers.items(), strict=True):
         scale = plan.activations[input_of(nodes[name]).name].scale
-        expected, scales = integer_bias(torch.tensor(layer.bias[Scheme.AFFINE]), layer, scale)
+        planned = plan_bias(graph, nodes[name], layer, Scheme.AFFINE)
+        assert planned is not None
+        expected, scales = integer_bias(planned, layer, scale)
         assert bias["dtype"] is np.int32
         assert np.array_equal(int8.values(bias), expected)
         assert np.array_equal(bias["quantization_parameters"]["scales"], scales)

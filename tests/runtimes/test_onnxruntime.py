@@ -10,10 +10,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 from onnx import numpy_helper
 
-from pocketfit.compress.quantize.lower import integer_bias, integer_weight
+from pocketfit.compress.quantize.lower import integer_bias, integer_weight, plan_bias
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.testing import MODELS, Artifacts, TinyModel, case_of
 from pocketfit.testing.models import Mixed
@@ -92,10 +91,14 @@ def test_layers_have_the_plans_numbers(int8: File, plan: QuantizationPlan) -> No
 
 
 def test_biases_are_the_plans_as_int32(int8: File, plan: QuantizationPlan) -> None:
+    graph = case_of(Mixed).model.graph
+    nodes = {node.name: node for node in graph.graph.nodes}
     for node in int8.nodes("Conv", "Gemm"):
         layer = plan.layers[node.output[0]]
+        planned = plan_bias(graph, nodes[node.output[0]], layer, Scheme.AFFINE)
+        assert planned is not None
         source = int8.producers[int8.producers[node.input[0]].input[0]].input[0]
-        expected, scales = integer_bias(torch.tensor(layer.bias[Scheme.AFFINE]), layer, plan.activations[source].scale)
+        expected, scales = integer_bias(planned, layer, plan.activations[source].scale)
         stored = int8.dequantized(node.input[2])
         assert stored[0].dtype == np.int32
         assert np.array_equal(stored[0], expected)

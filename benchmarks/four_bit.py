@@ -76,11 +76,12 @@ class Subject:
         return Variant(self.model, plan)
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """One row per kind of weights and method."""
     case = CASES[0]
     subject = _subject(case)
-    return [_row(case.name, subject, method, build) for method, build in _methods(subject)]
+    for method, build in _methods(subject):
+        yield _row(case.name, subject, method, build)
 
 
 def _methods(subject: Subject) -> Iterator[tuple[str, Callable[[], Variant]]]:

@@ -85,12 +85,15 @@ class Subject:
         )
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """One row per network, method and tool."""
     for stage in MEASURED:
         shutil.rmtree(_stages() / stage, ignore_errors=True)
-    rows = [row for subject in _subjects() for row in _compare(subject)]
-    return [*rows, *super_resolution_rows()]
+    *small, large = _subjects()
+    for subject in small:
+        yield from _compare(subject)
+    yield from super_resolution_rows()
+    yield from _compare(large)
 
 
 def _stages() -> Path:

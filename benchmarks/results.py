@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,8 @@ PACKAGES = ("pocketfit", "torch", "onnxruntime", "ai-edge-litert", "litert-torch
 Row = dict[str, Any]
 
 
-def publish(name: str, rows: list[Row]) -> None:
-    """Print the rows and write them, each with date, machine and versions."""
-    _print(name, rows)
+def publish(name: str, rows: Iterable[Row]) -> None:
+    """Write the rows, each with date, machine and versions, as they come; print them when all are there."""
     about = {
         "date": datetime.date.today().isoformat(),
         "machine": describe_host(),
@@ -30,7 +30,11 @@ def publish(name: str, rows: list[Row]) -> None:
     }
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps([row | about for row in rows], indent=1) + "\n")
+    known: list[Row] = []
+    for row in rows:
+        known.append(row)
+        path.write_text(json.dumps([one | about for one in known], indent=1) + "\n")
+    _print(name, known)
     Console().print(f"wrote {path}")
 
 

@@ -6,7 +6,7 @@ The plan comes from crops of other images; it is calibrated at one size and hold
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +30,7 @@ SIDE = 64
 CROPS = 40
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """One row per method and scheme."""
     images = set5_x2()
     floats = _psnr(images, lambda net, small: _float(net, small))
@@ -39,7 +39,6 @@ def rows() -> list[Row]:
     begin = time.perf_counter()
     statistics = calibrate(model.graph, crops, place(model.graph).tensors)
     calibrating = time.perf_counter() - begin
-    found: list[Row] = []
     for method, ranges, correct in (
         ("min-max, nothing corrected", Ranges.MIN_MAX, False),
         ("default plan", Ranges.MSE, True),
@@ -51,19 +50,16 @@ def rows() -> list[Row]:
         seconds = calibrating + time.perf_counter() - begin
         for scheme in Scheme:
             psnr = _psnr(images, lambda net, small, plan=plan, scheme=scheme: _int8(net, plan, scheme, small))
-            found.append(
-                {
-                    "model": "imdn_x2",
-                    "method": f"{method}, {scheme}",
-                    "tool": "pocketfit",
-                    "psnr_db": psnr,
-                    "float_psnr_db": floats,
-                    "drop_db": floats - psnr,
-                    "seconds": seconds,
-                    "samples": len(images),
-                }
-            )
-    return found
+            yield {
+                "model": "imdn_x2",
+                "method": f"{method}, {scheme}",
+                "tool": "pocketfit",
+                "psnr_db": psnr,
+                "float_psnr_db": floats,
+                "drop_db": floats - psnr,
+                "seconds": seconds,
+                "samples": len(images),
+            }
 
 
 def _model(height: int, width: int) -> LoadedModel:

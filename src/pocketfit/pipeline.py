@@ -218,11 +218,15 @@ class _Run:
         data = self.data(model)
         source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), model_folder, model_folder, "")
         floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
-        plans = {precision: self.plan(source, data, precision) for precision in self.request.precisions}
         ladder = None
         if self.request.rescue is not None and self.request.data is not None:
             ladder = self.climb(model, data, self.request.rescue)
-            plans[Precision.INT8] = self.rescued(source, data, ladder)
+        plans = {
+            precision: self.rescued(data, ladder)
+            if ladder is not None and precision is Precision.INT8
+            else self.plan(source, data, precision)
+            for precision in self.request.precisions
+        }
         rows = self.rows(data, plans)
         candidates = Prover(self.stages, data.evaluation, self.inputs(data), floats).candidates(rows)
         choices = choose(candidates, self.request.budget, self.request.prefer)
@@ -406,7 +410,7 @@ class _Run:
                 progress=stage.report,
             ).evaluation
 
-    def rescued(self, source: Planned, data: Dataset, ladder: Ladder) -> Planned:
+    def rescued(self, data: Dataset, ladder: Ladder) -> Planned:
         """The ladder's best as converters are given it, with the quality of its layers."""
         model, plan = ladder.draft.variant.model, replace(ladder.draft.variant.plan, notes=ladder.draft.notes)
         folder = self.store.get("model", key_of({"fingerprint": model.fingerprint}), lambda out: save(model, out))

@@ -77,6 +77,35 @@ def test_a_dry_run_names_what_a_runtime_cannot_express(
     assert not (tmp_path / "out").exists()
 
 
+WITH_BATCH_NORM = """
+import torch
+from torch import nn
+
+
+def build():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    net.train()(torch.randn(32, 1, 8, 8))
+    return net
+"""
+
+
+@pytest.mark.slow
+def test_without_data_batch_norm_has_to_do_and_the_result_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "normed.py").write_text(WITH_BATCH_NORM)
+    line = ["quantize", f"{tmp_path / 'normed.py'}:build", "--input=1x8x8", "--targets=onnxruntime", "--json"]
+    assert run([*line, f"--out={tmp_path / 'out'}", f"--cache={tmp_path / 'cache'}"]) == 0
+    result = from_json(capsys.readouterr().out)
+    assert any("No data was used" in note for note in result.notes)
+    assert (result.calibration_samples, result.float_percent) == (0, None)
+    evidence = [row.evidence for row in result.candidates if row.precision is Precision.INT8]
+    assert evidence[0] is not None
+    assert evidence[0].accuracy is None
+    assert evidence[0].parity.sqnr_db > 60  # the same integers; only the float answer's rounding may differ
+
+
 def test_without_data_a_model_without_batch_norm_is_refused(
     quantize: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:

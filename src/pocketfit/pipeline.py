@@ -32,7 +32,7 @@ from pocketfit.compress.quantize.ladder import Ladder
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
 from pocketfit.compress.quantize.simulate import simulate
-from pocketfit.compress.quantize.statistics import observe
+from pocketfit.compress.quantize.statistics import TensorStatistics, observe
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
@@ -45,7 +45,7 @@ from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
 from pocketfit.proving import Planned, Prover, Row
-from pocketfit.rescuing import Rescue, Rescuer, recipe_for
+from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
@@ -220,7 +220,7 @@ class _Run:
         floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
         ladder = None
         if self.request.rescue is not None and self.request.data is not None:
-            ladder = self.climb(model, data, self.request.rescue)
+            ladder = self.climb(model, data, floats, self.request.rescue)
         plans = {
             precision: self.rescued(data, ladder)
             if ladder is not None and precision is Precision.INT8
@@ -306,21 +306,9 @@ class _Run:
             return self.stored_plan(source, float_plan(model, precision), parts)
         if self.request.data is None:
             return self.data_free(source)
-        made_from = {
-            "fingerprint": model.fingerprint,
-            "calibration": data.calibration.fingerprint,
-            "versions": _only(self.versions, "pocketfit", "torch"),
-        }
         size = self.batch(model)
         total = len(data.calibration.inputs)
-
-        def gather(out: Path, stage: Stage) -> None:
-            names = place(model.graph).tensors
-            statistics = calibrate(model.graph, batches(data.calibration, size), names, stage.add)
-            save_statistics(statistics, out / "statistics.npz")
-
-        key = key_of(made_from)
-        statistics = load_statistics(self.stages.stored("calibrate", key, gather, total) / "statistics.npz")
+        statistics = self.statistics(model, data)
 
         def decide(out: Path, stage: Stage) -> None:
             plan = int8_plan(model, statistics, data_fingerprint=data.calibration.fingerprint, samples=total)
@@ -328,7 +316,29 @@ class _Run:
             _write_plan(plan, out)
             (out / "quality.json").write_bytes(_QUALITY.dump_json(quality))
 
+        key = self.calibrated(model, data)
         return self.planned(source, self.stages.stored("plan", key, decide, 2 * total), key)
+
+    def statistics(self, model: LoadedModel, data: Dataset) -> dict[str, TensorStatistics]:
+        """Of the model's tensors on the calibration samples."""
+
+        def gather(out: Path, stage: Stage) -> None:
+            names = place(model.graph).tensors
+            samples = batches(data.calibration, self.batch(model))
+            save_statistics(calibrate(model.graph, samples, names, stage.add), out / "statistics.npz")
+
+        folder = self.stages.stored("calibrate", self.calibrated(model, data), gather, len(data.calibration.inputs))
+        return load_statistics(folder / "statistics.npz")
+
+    def calibrated(self, model: LoadedModel, data: Dataset) -> str:
+        """Key of what depends on the model and its calibration samples alone."""
+        return key_of(
+            {
+                "fingerprint": model.fingerprint,
+                "calibration": data.calibration.fingerprint,
+                "versions": _only(self.versions, "pocketfit", "torch"),
+            }
+        )
 
     def data_free(self, source: Planned) -> Planned:
         """An INT8 plan from what batch normalisation remembers of the training data."""
@@ -382,14 +392,13 @@ class _Run:
 
     # rescue ------------------------------------------------------------------------------------------------------
 
-    def climb(self, model: LoadedModel, data: Dataset, rescue: Rescue) -> Ladder:
+    def climb(self, model: LoadedModel, data: Dataset, floats: np.ndarray, rescue: Rescue) -> Ladder:
         schemes = tuple(dict.fromkeys(runtime.info.scheme for runtime in self.runtimes))
         versions = _only(self.versions, "pocketfit", "torch")
         training = None if rescue.training_data is None else self.training(model, rescue.training_data)
         calibration = list(batches(data.calibration, self.batch(model)))
-        rescuer = Rescuer(
-            self.stages, model, data, calibration, lambda: self.held_out(model, data), schemes, versions, training
-        )
+        held_out = HeldOut(lambda: self.held_out(model, data), floats)
+        rescuer = Rescuer(self.stages, model, data, calibration, held_out, schemes, versions, training)
         return rescuer.climb(rescue)
 
     def training(self, model: LoadedModel, spec: str) -> Samples:
@@ -448,8 +457,8 @@ class _Run:
         floats = simulate(model, source.plan, scheme, part)
         with self.stages.timed("quality"):
             quality = tensor_quality(model, plan, scheme, samples)
+        statistics = self.statistics(model, data)
         with self.stages.timed("sensitivity") as stage:
-            statistics = calibrate(model.graph, samples, place(model.graph).tensors)
 
             def loss(changed: QuantizationPlan) -> float:
                 return divergence(simulate(model, changed, scheme, part), floats)

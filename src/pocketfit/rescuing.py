@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from pydantic import ConfigDict, TypeAdapter
 
 from pocketfit.compress.quantize.calibrate import calibrate
@@ -35,6 +35,7 @@ from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.compress.quantize.units import resolve
 from pocketfit.data.dataset import Dataset
 from pocketfit.errors import OptionError
+from pocketfit.graph.running import run_graph
 from pocketfit.models.store import restore, save
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import key_of
@@ -42,7 +43,7 @@ from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant
 from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
 
-__all__ = ["Rescue", "Rescuer", "recipe_for"]
+__all__ = ["HeldOut", "Rescue", "Rescuer", "recipe_for"]
 
 # Shares of the cost of a float model that mixed precision may spend, tried in this order.
 SHARES = (0.02, 0.05, 0.1, 0.2)
@@ -109,6 +110,19 @@ def recipe_for(model: LoadedModel, rescue: Rescue) -> Recipe:
     )
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What drafts are judged on.
+
+    Args:
+        batches: gives the samples in batches, as often as it is asked.
+        floats: what the float model answers, float32 N×….
+    """
+
+    batches: Callable[[], Iterable[np.ndarray]]
+    floats: np.ndarray
+
+
 class Rescuer:
     """Climbs the ladder for one model.
 
@@ -117,7 +131,7 @@ class Rescuer:
         model: the float model.
         data: its samples.
         calibration: its calibration samples in batches, float32 in the model's layout.
-        held_out: gives its evaluation samples in batches, as often as it is asked.
+        held_out: its evaluation samples and the float model's answers to them.
         schemes: in which the result must hold.
         versions: that a stored draft depends on.
         training: samples to learn from; None for the calibration samples.
@@ -129,7 +143,7 @@ class Rescuer:
         model: LoadedModel,
         data: Dataset,
         calibration: list[np.ndarray],
-        held_out: Callable[[], Iterable[np.ndarray]],
+        held_out: HeldOut,
         schemes: tuple[Scheme, ...],
         versions: Mapping[str, str],
         training: Samples | None = None,
@@ -145,8 +159,11 @@ class Rescuer:
         self._stage: Stage | None = None
         self._samples = calibration
         self._judged = _fewer(calibration) if model.dynamic_batch else calibration
-        self._calibration_floats = _float_outputs(model, calibration)
-        self._floats: np.ndarray | None = None
+
+    @cached_property
+    def _calibration_floats(self) -> np.ndarray:
+        """Not needed by a run that finds every draft in the store."""
+        return run_graph(self.model.graph, self._samples)
 
     def climb(self, rescue: Rescue) -> Ladder:
         """Climb until the target is met.
@@ -200,16 +217,14 @@ class Rescuer:
         )
 
     def _score(self, variant: Variant, scheme: Scheme) -> Score:
-        evaluation = self.data.evaluation
-        if self._floats is None:
-            self._floats = _float_outputs(self.model, self.held_out())
-        outputs = simulate(variant.model, variant.plan, scheme, self.held_out())
-        labels = evaluation.labels
+        floats = self.held_out.floats
+        outputs = simulate(variant.model, variant.plan, scheme, self.held_out.batches())
+        labels = self.data.evaluation.labels
         return Score(
-            drop_points=None if labels is None else evaluate(outputs, self._floats, labels).drop_points,
-            agreement=float(np.mean(answers(outputs) == answers(self._floats))),
-            sqnr_db=sqnr_db(outputs, self._floats),
-            divergence=divergence(outputs, self._floats),
+            drop_points=None if labels is None else evaluate(outputs, floats, labels).drop_points,
+            agreement=float(np.mean(answers(outputs) == answers(floats))),
+            sqnr_db=sqnr_db(outputs, floats),
+            divergence=divergence(outputs, floats),
             samples=len(outputs),
         )
 
@@ -258,21 +273,9 @@ _SCORE = TypeAdapter(tuple[Score], config=ConfigDict(ser_json_inf_nan="constants
 _RECIPE = TypeAdapter(Recipe)
 
 
-def _float_outputs(model: LoadedModel, samples: Iterable[np.ndarray]) -> np.ndarray:
-    with torch.no_grad():
-        return np.concatenate([_first(model.graph(torch.from_numpy(batch))).numpy() for batch in samples])
-
-
 def _fewer(samples: list[np.ndarray]) -> list[np.ndarray]:
     """All in one batch, where that is not too much at once: between ops a small batch leaves a CPU idle."""
     return [np.concatenate(samples)] if sum(batch.size for batch in samples) <= AT_ONCE else samples
-
-
-def _first(result: object) -> torch.Tensor:
-    while isinstance(result, list | tuple):
-        result = result[0]
-    assert isinstance(result, torch.Tensor)
-    return result
 
 
 def _plain(recipe: Recipe) -> dict[str, object]:

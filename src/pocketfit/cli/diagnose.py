@@ -24,10 +24,10 @@ from pocketfit.cli.options import (
     Std,
     Weights,
     check_count,
+    check_one_of,
     parse_shape,
 )
 from pocketfit.cli.output import console, print_json
-from pocketfit.errors import OptionError
 
 __all__ = ["diagnose"]
 
@@ -68,8 +68,7 @@ def diagnose(
     from pocketfit.report.diagnosis import print_diagnosis, write_diagnosis
     from pocketfit.types import Scheme
 
-    if scheme not in list(Scheme):
-        raise OptionError(f"--scheme {scheme!r} is not one. Allowed: {', '.join(Scheme)}.")
+    check_one_of("--scheme", scheme, Scheme, "one")
     check_report(plot)
     check_count("--calibration-samples", calibration_samples)
     request = FitRequest(

@@ -28,6 +28,7 @@ from pocketfit.cli.options import (
     Targets,
     Weights,
     check_count,
+    check_one_of,
     parse_names,
     parse_shape,
 )
@@ -78,8 +79,7 @@ def fit(
     from pocketfit.types import Budget
 
     check_report(report)
-    if prefer not in ("size", "latency"):
-        raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
+    check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
     request = FitRequest(

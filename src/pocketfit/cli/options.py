@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ __all__ = [
     "Targets",
     "Weights",
     "check_count",
+    "check_one_of",
     "parse_names",
     "parse_shape",
 ]
@@ -98,6 +100,23 @@ def parse_names(option: str, text: str, hint: str) -> tuple[str, ...]:
     if not names:
         raise OptionError(f"{option} names nothing. Give one or more names, joined by commas. {hint}")
     return names
+
+
+def check_one_of(option: str, text: str, allowed: Iterable[str], kind: str) -> None:
+    """Refuse what is none of the allowed words.
+
+    Args:
+        option: what the user wrote it behind.
+        text: the word.
+        allowed: all that there are.
+        kind: what it is not, such as "a method".
+
+    Raises:
+        OptionError: naming the option and what is allowed.
+    """
+    words = list(allowed)
+    if text not in words:
+        raise OptionError(f"{option} {text!r} is not {kind}. Allowed: {', '.join(words)}.")
 
 
 def check_count(option: str, count: int | None) -> None:

@@ -26,6 +26,7 @@ from pocketfit.cli.options import (
     Targets,
     Weights,
     check_count,
+    check_one_of,
     parse_names,
     parse_shape,
 )
@@ -106,8 +107,7 @@ def quantize(
     from pocketfit.types import Budget, Precision
 
     check_report(report)
-    if prefer not in ("size", "latency"):
-        raise OptionError(f"--prefer {prefer!r} is not a preference. Allowed: size, latency.")
+    check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
     points = parse_max_drop(max_drop)
@@ -172,10 +172,8 @@ def _recipe(weight_bits: int, activation_bits: int, per_tensor: bool, ranges: st
         raise OptionError(f"--weight-bits {weight_bits} cannot be deployed. Allowed: 8, 4.")
     if activation_bits not in (8, 16, 32):
         raise OptionError(f"--activation-bits {activation_bits} cannot be deployed. Allowed: 8, 16, 32.")
-    if ranges not in list(Ranges):
-        raise OptionError(f"--ranges {ranges!r} is not a method. Allowed: {', '.join(Ranges)}.")
-    if levels not in list(Levels):
-        raise OptionError(f"--levels {levels!r} is not one. Allowed: {', '.join(Levels)}.")
+    check_one_of("--ranges", ranges, Ranges, "a method")
+    check_one_of("--levels", levels, Levels, "one")
     return Recipe(
         levels=Levels(levels),
         ranges=Ranges(ranges),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from torch.fx import GraphModule
 
 from pocketfit.graph.attributes import set_tensor
+from pocketfit.graph.running import plain_copy
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.types import LoadedModel
 
@@ -23,7 +22,7 @@ def with_weights(model: LoadedModel, weights: Mapping[str, torch.Tensor]) -> Loa
         model: the canonical model; left as it is.
         weights: float32 tensors by attribute path, each of the shape of what it replaces; a path that is new is made.
     """
-    graph = GraphModule(copy.deepcopy(model.graph), copy.deepcopy(model.graph.graph))
+    graph = plain_copy(model.graph)
     for path, weight in weights.items():
         set_tensor(graph, path, weight)
     return replace(model, graph=graph, fingerprint=fingerprint(graph))

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pocketfit.compress.quantize.diagnose import Diagnosis
 from pocketfit.errors import OutputError
+from pocketfit.report.page import render
 from pocketfit.report.plots import COLORS, Plot, figure, height_of_bars
 
 __all__ = ["print_diagnosis", "write_diagnosis"]
@@ -63,19 +64,7 @@ def write_diagnosis(title: str, found: Sequence[Diagnosis], path: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("pocketfit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("diagnosis.html.j2").render(
-        title=title, found=found, plots=[_blame(found), _noise(found)], plotly=get_plotlyjs()
-    )
+    page = render("diagnosis.html.j2", title=title, found=found, plots=[_blame(found), _noise(found)])
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:

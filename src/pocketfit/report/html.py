@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from pocketfit.errors import OutputError
-from pocketfit.report.columns import Column, columns, exact_or_db
+from pocketfit.report.columns import Column, columns
 from pocketfit.report.headline import headline
+from pocketfit.report.page import render
 from pocketfit.report.plots import Plot
 from pocketfit.report.plots.latency import latency
 from pocketfit.report.plots.sensitivity import sensitivity, worst_first
 from pocketfit.report.plots.tradeoff import tradeoff
 from pocketfit.report.rows import Row, comparison
-from pocketfit.report.titles import title_of
 from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines, rung_lines
 from pocketfit.types import FitResult
 
@@ -43,18 +43,7 @@ def write_html(result: FitResult, path: Path) -> None:
 
 def render_html(result: FitResult) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("pocketfit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"title_of": title_of, "exact_or_db": exact_or_db}
-    return environment.get_template("report.html.j2").render(_page(result), plotly=get_plotlyjs())
+    return render("report.html.j2", **_page(result))
 
 
 def _page(result: FitResult) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import torch
 from torch.fx import Node
 
 from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.types import ActivationPlan, QuantizationPlan
 
-__all__ = ["Arithmetic", "arithmetic", "input_of", "written_tensor"]
+__all__ = ["Arithmetic", "arithmetic", "channel_axis", "input_of", "written_tensor"]
 
 
 class Arithmetic(StrEnum):
@@ -53,6 +54,11 @@ def input_of(node: Node) -> Node:
     source = node.args[0]
     assert isinstance(source, Node)
     return source
+
+
+def channel_axis(layer: Node) -> int:
+    """Which axis of a layer's output counts channels; from the front where it is a convolution."""
+    return -1 if layer.target is torch.ops.aten.linear.default else 1
 
 
 def written_tensor(node: Node, plan: QuantizationPlan) -> tuple[str, ActivationPlan] | None:

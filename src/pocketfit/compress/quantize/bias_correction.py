@@ -28,6 +28,7 @@ from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import channel_sum
 from pocketfit.compress.quantize.walk import Site, Values, walk
+from pocketfit.graph.running import run_graph
 from pocketfit.types import LayerQuality, LoadedModel, QuantizationPlan, Scheme
 
 __all__ = ["Sweep", "correct_biases", "sweep", "with_biases"]
@@ -74,8 +75,7 @@ def correct_biases(
     """
     held_back = samples[-max(1, len(samples) // 4) :]
     taken = samples[: -len(held_back)] or samples
-    with torch.no_grad():
-        floats = np.concatenate([(reference or model.graph)(torch.from_numpy(one)).numpy() for one in held_back])
+    floats = run_graph(reference or model.graph, held_back)
     quality = {}
     notes = list(plan.notes)
     for scheme in schemes:

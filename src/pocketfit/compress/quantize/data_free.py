@@ -23,8 +23,8 @@ from dataclasses import replace
 import torch
 from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.arithmetic import channel_axis
 from pocketfit.compress.quantize.fake import fake_quantize_weight
-from pocketfit.compress.quantize.layer_pairs import channel_axis
 from pocketfit.compress.quantize.placement import LAYERS, place
 from pocketfit.compress.quantize.relu6 import upper_limit
 from pocketfit.compress.quantize.statistics import BINS, TensorStatistics, merge, observe

@@ -111,9 +111,9 @@ def spare(bench: Bench, draft: Draft, recipe: Recipe) -> Draft:
         if name in recipe.half or name in placement.layers
     }
     rounded = {layer.weight for layer in layers.values() if layer.weight_scales}
-    free = {layer.weight for layer in before.layers.values()} - rounded
-    restored = {path: get_tensor(draft.base.graph, path) for path in free}
-    same = draft.variant.model.fingerprint == draft.base.fingerprint
-    model = draft.base if same else with_weights(draft.variant.model, restored)
+    free = {layer.weight for layer in before.layers.values() if layer.weight_scales} - rounded
+    model = draft.variant.model
+    if free and model.fingerprint != draft.base.fingerprint:
+        model = with_weights(model, {path: get_tensor(draft.base.graph, path) for path in free})
     plan = replace(before, model_fingerprint=model.fingerprint, activations=activations, layers=layers)
     return replace(draft, recipe=recipe, variant=Variant(model, plan))

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.arithmetic import channel_axis
 from pocketfit.compress.quantize.placement import is_layer
 from pocketfit.graph.attributes import constant, get_tensor, uses
 
-__all__ = ["LayerPair", "by_input_channel", "channel_axis", "layer_pairs", "scale_inputs"]
+__all__ = ["LayerPair", "by_input_channel", "layer_pairs", "scale_inputs"]
 
 aten = torch.ops.aten
 
@@ -72,11 +73,6 @@ def layer_pairs(graph: GraphModule, also: frozenset[Node] = frozenset()) -> tupl
     shared = {path for path, count in uses(graph).items() if count > 1}
     pairs = (_pair(graph, node, also) for node in graph.graph.nodes if is_layer(node))
     return tuple(pair for pair in pairs if pair is not None and _owns_weights(pair, shared))
-
-
-def channel_axis(layer: Node) -> int:
-    """Which axis of a layer's output counts channels; from the front where it is a convolution."""
-    return -1 if layer.target is aten.linear.default else 1
 
 
 def by_input_channel(weight: torch.Tensor, pair: LayerPair) -> torch.Tensor:

@@ -14,7 +14,6 @@ converted file.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from enum import Enum
 
@@ -25,6 +24,7 @@ from torch.fx import GraphModule, Node
 from pocketfit.compress.quantize.arithmetic import Arithmetic, arithmetic, input_of, written_tensor
 from pocketfit.compress.quantize.fake import fake_quantize_weight, weight_limit
 from pocketfit.graph.attributes import get_tensor, set_tensor
+from pocketfit.graph.running import plain_copy
 from pocketfit.types import ActivationPlan, LayerPlan, Precision, QuantizationPlan, Scheme
 
 __all__ = ["STATIC", "Activations", "Weights", "input_of", "lower", "weight_constants"]
@@ -95,11 +95,6 @@ def weight_constants(graph: GraphModule, plan: QuantizationPlan) -> dict[str, st
             key = (layer.weight, layer.axis, layer.weight_scales, layer.weight_bits, form)
             names[node.name] = first.setdefault(key, f"_plan_{node.name}_weight")
     return names
-
-
-def plain_copy(graph: GraphModule) -> GraphModule:
-    """A copy without the input checks that `torch.export` hangs on its modules."""
-    return GraphModule(copy.deepcopy(graph), copy.deepcopy(graph.graph))
 
 
 def finish(module: GraphModule) -> None:

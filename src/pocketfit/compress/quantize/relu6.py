@@ -12,7 +12,8 @@ import torch
 from torch.fx import GraphModule, Node
 from torch.utils import _pytree as pytree
 
-from pocketfit.compress.quantize.layer_pairs import channel_axis, layer_pairs
+from pocketfit.compress.quantize.arithmetic import channel_axis
+from pocketfit.compress.quantize.layer_pairs import layer_pairs
 from pocketfit.graph.attributes import free_path, set_tensor
 from pocketfit.models.export import export_program
 from pocketfit.models.fingerprint import fingerprint

@@ -20,12 +20,12 @@ from pocketfit.compress.quantize.lower import (
     integer_weight,
     lower_activation,
     lower_float_layer,
-    plain_copy,
     plan_bias,
     round_to_half,
 )
 from pocketfit.compress.quantize.placement import activation_bounds, fused_activation
 from pocketfit.graph.attributes import get_tensor
+from pocketfit.graph.running import plain_copy, run_graph
 from pocketfit.types import LayerPlan, LoadedModel, Precision, QuantizationPlan, Scheme
 
 __all__ = ["simulate", "simulation_graph"]
@@ -50,15 +50,7 @@ def simulate(
     Returns:
         float32 array, samples first.
     """
-    graph = simulation_graph(model.graph, plan, scheme)
-    outputs = []
-    with torch.no_grad():
-        for batch in batches:
-            result = graph(torch.from_numpy(batch))
-            outputs.append(_first(result).float().numpy())
-            if progress is not None:
-                progress(len(batch))
-    return np.concatenate(outputs)
+    return run_graph(simulation_graph(model.graph, plan, scheme), batches, progress)
 
 
 def simulation_graph(graph: GraphModule, plan: QuantizationPlan, scheme: Scheme) -> GraphModule:
@@ -169,10 +161,3 @@ def _output(layer: Node, plan: QuantizationPlan) -> tuple[float, int, int] | Non
         lowest = max(lowest, round(low / activation.scale))
         highest = min(highest, round(high / activation.scale)) if high < float("inf") else highest
     return activation.scale, lowest, highest
-
-
-def _first(result: object) -> torch.Tensor:
-    while isinstance(result, list | tuple):
-        result = result[0]
-    assert isinstance(result, torch.Tensor)
-    return result

@@ -15,7 +15,6 @@ Source: Xiao et al. 2022, "SmoothQuant: Accurate and Efficient Post-Training Qua
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.calibrate import calibrate
-from pocketfit.compress.quantize.divergence import decibel
+from pocketfit.compress.quantize.divergence import sqnr_db
 from pocketfit.compress.quantize.placement import is_layer, place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.recipe import Recipe
@@ -32,6 +31,7 @@ from pocketfit.compress.quantize.same_function import prove_same
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import OptionError
 from pocketfit.graph.attributes import constant, get_tensor, uses
+from pocketfit.graph.running import run_graph
 from pocketfit.models.weights import with_weights
 from pocketfit.types import LoadedModel, Scheme
 
@@ -221,8 +221,7 @@ def _move(graph: GraphModule, site: _Site, scales: torch.Tensor, weights: dict[s
 
 
 def _best(model: LoadedModel, samples: Sequence[np.ndarray], candidates: list[Smoothed], recipe: Recipe) -> Smoothed:
-    with torch.no_grad():
-        floats = np.concatenate([model.graph(torch.from_numpy(batch)).numpy() for batch in samples])
+    floats = run_graph(model.graph, samples)
     plain = _sqnr(model, samples, floats, recipe)
     quality = [_sqnr(candidate.model, samples, floats, recipe) for candidate in candidates]
     index = int(np.argmax(quality))
@@ -237,9 +236,4 @@ def _sqnr(model: LoadedModel, samples: Sequence[np.ndarray], floats: np.ndarray,
     """Of the INT8 answers to the calibration samples, in decibel; in the worse of the two schemes."""
     statistics = calibrate(model.graph, samples, place(model.graph).tensors)
     plan = int8_plan(model, statistics, data_fingerprint="", samples=len(floats), recipe=recipe)
-    signal = float(np.square(floats, dtype=np.float64).sum())
-    worst = math.inf
-    for scheme in Scheme:
-        noise = np.square(simulate(model, plan, scheme, samples) - floats, dtype=np.float64).sum()
-        worst = min(worst, decibel(signal, float(noise)))
-    return worst
+    return min(sqnr_db(simulate(model, plan, scheme, samples), floats) for scheme in Scheme)

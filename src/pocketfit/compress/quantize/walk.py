@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.arithmetic import channel_axis
 from pocketfit.compress.quantize.fake import (
     fake_quantize_activation,
     fake_quantize_dynamically,
     fake_quantize_weight,
 )
-from pocketfit.graph.attributes import get_tensor
+from pocketfit.compress.quantize.lower import plan_bias
+from pocketfit.graph.attributes import constant, get_tensor
 from pocketfit.types import LayerPlan, QuantizationPlan, Scheme
 
 __all__ = ["Site", "Values", "Visitor", "Watch", "walk", "within_memory"]
@@ -57,7 +59,7 @@ class Site:
     @property
     def channel_axis(self) -> int:
         """Which axis of the output counts channels."""
-        return 1 if str(self.node.target).startswith("aten.conv") else -1
+        return channel_axis(self.node)
 
     def outputs(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Values:
         """What the layer gives on `inputs` with this weight, its own as the plan stores it where None, and bias."""
@@ -161,8 +163,8 @@ class _Walk:
             inputs=self._inputs(source, layer),
             expected=values,  # type: ignore[arg-type]
             weight=get_tensor(self.graph, layer.weight),
-            bias=self._own_bias(node),
-            planned_bias=self._planned_bias(node, layer),
+            bias=constant(self.graph, node.args[2]) if len(node.args) > 2 else None,
+            planned_bias=plan_bias(self.graph, node, layer, self.scheme),
         )
         return self.visitor.visit(site)  # type: ignore[return-value]
 
@@ -174,14 +176,6 @@ class _Walk:
         if self.scheme is Scheme.AFFINE or activation is None or not layer.weight_scales:
             return values
         return [fake_quantize_activation(value, activation, self.scheme) for value in values]
-
-    def _own_bias(self, node: Node) -> torch.Tensor | None:
-        bias = node.args[2] if len(node.args) > 2 else None
-        return get_tensor(self.graph, str(bias.target)) if isinstance(bias, Node) else None
-
-    def _planned_bias(self, node: Node, layer: LayerPlan) -> torch.Tensor | None:
-        corrected = layer.bias.get(self.scheme)
-        return self._own_bias(node) if corrected is None else torch.tensor(corrected, dtype=torch.float32)
 
 
 def _call_chunk(node: Node, values: dict[Node, object], chunk: int) -> object:

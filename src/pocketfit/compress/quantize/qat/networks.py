@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.compress.quantize.lower import plain_copy
+from pocketfit.graph.running import first_output, plain_copy
 from pocketfit.types import LoadedModel
 
 __all__ = ["Network", "Teacher"]
@@ -26,8 +26,8 @@ class Network(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Answers of a batch."""
         if self.dynamic_batch:
-            return _first(self.graph(inputs))
-        return torch.cat([_first(self.graph(sample)) for sample in torch.split(inputs, 1)])
+            return first_output(self.graph(inputs))
+        return torch.cat([first_output(self.graph(sample)) for sample in torch.split(inputs, 1)])
 
 
 class Teacher:
@@ -54,10 +54,3 @@ class Teacher:
             if position not in self.answers and answer.nbytes <= self.room:
                 self.room -= answer.nbytes
                 self.answers[position] = answer.clone()
-
-
-def _first(result: object) -> torch.Tensor:
-    while isinstance(result, list | tuple):
-        result = result[0]
-    assert isinstance(result, torch.Tensor)
-    return result

@@ -15,10 +15,11 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.arithmetic import input_of
 from pocketfit.compress.quantize.fake import fake_quantize_dynamically, weight_limit
-from pocketfit.compress.quantize.lower import plain_copy, plan_bias
+from pocketfit.compress.quantize.lower import plan_bias
 from pocketfit.compress.quantize.placement import FIXED_RANGES
 from pocketfit.compress.quantize.qat.lsq import ActivationQuantizer, WeightQuantizer, straight_through
 from pocketfit.graph.attributes import delete_tensor, get_tensor, set_tensor
+from pocketfit.graph.running import plain_copy
 from pocketfit.types import ActivationPlan, LayerPlan, QuantizationPlan, Scheme
 
 __all__ = ["Trainable", "make_trainable"]

@@ -1,0 +1,26 @@
+"""A template filled in, with the plotting library beside it: a page that needs no network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketfit.report.columns import exact_or_db
+from pocketfit.report.titles import title_of
+
+__all__ = ["render"]
+
+
+def render(template: str, **page: Any) -> str:
+    """The template of that name as text; what it asks for and does not get is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=PackageLoader("pocketfit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"title_of": title_of, "exact_or_db": exact_or_db}
+    return environment.get_template(template).render(page, plotly=get_plotlyjs())

@@ -19,6 +19,9 @@ BUILT_IN = {
     "onnxruntime": "pocketfit.runtimes.onnxruntime:OnnxRuntime",
     "litert": "pocketfit.runtimes.litert:LiteRT",
     "ncnn": "pocketfit.runtimes.ncnn:Ncnn",
+    "mnn": "pocketfit.runtimes.mnn:Mnn",
+    "executorch": "pocketfit.runtimes.executorch:ExecuTorch",
+    "coreml": "pocketfit.runtimes.coreml:CoreML",
 }
 
 

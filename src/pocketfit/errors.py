@@ -7,7 +7,7 @@
     │   ├── DataError               the data is missing, unreadable or not what the model needs
     │   ├── OptionError             a command-line value that is not allowed
     │   └── OutputError             the output cannot be written: permission, full disk, a foreign folder
-    ├── RuntimeMissing              exit code 2: a runtime's packages are not installed
+    ├── RuntimeMissing              exit code 2: a runtime's packages are not installed, or it does not run here
     ├── ConversionError             one runtime could not take one variant; a row in the table, never the end of a run
     ├── IsolationError              a child process crashed, hung or ran out of memory
     ├── BudgetMissed                exit code 3: the run is complete, nothing fits the budget
@@ -67,7 +67,7 @@ class OutputError(InputError):
 
 
 class RuntimeMissing(PocketfitError):
-    """A runtime's packages are not installed."""
+    """A runtime's packages are not installed, or it does not run on this operating system."""
 
     exit_code = 2
 

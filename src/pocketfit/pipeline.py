@@ -46,7 +46,8 @@ from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
 from pocketfit.proving import Planned, Prover, Row
 from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
-from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require
+from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, runs_here, why_not_run_here
+from pocketfit.runtimes.options import complete_options
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, default_cache, key_of
@@ -82,6 +83,9 @@ DIAGNOSED = 32
 TOLERANCE_FACTOR = 2.0
 # Room for another processor's summation order where float artifacts agreed with the simulation to the last bit.
 TOLERANCE_FLOOR = 1e-4
+# Of the largest output, for an artifact that was never run: what a processor of another kind may make of the same
+# numbers in float32, and in half, which has three digits; INT8 may be as far from its plan as that is from float.
+UNTRIED_SHARE = {Precision.FLOAT32: 1e-3, Precision.FLOAT16: 2e-2, Precision.INT8: 2e-2}
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class FitRequest:
         keep_all: pack every artifact, not only the chosen ones.
         cache: folder of stored stages; None for the user's cache folder.
         rescue: climb the ladder for the INT8 plan; None takes the first plan as it is.
+        options: of runtimes, by name of the runtime and of the option; what is absent has its default.
     """
 
     model: str
@@ -122,6 +127,7 @@ class FitRequest:
     keep_all: bool = False
     cache: Path | None = None
     rescue: Rescue | None = None
+    options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -173,6 +179,7 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
         f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}",
         *(
             f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
+            + ("" if runs_here(runtime) else f"; not run here: {why_not_run_here(runtime)}")
             for runtime in run.runtimes
             if runtime not in missing
         ),
@@ -186,6 +193,7 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
 def _checked_run(request: FitRequest, watcher: Watcher) -> _Run:
     """A run whose targets and destination were found usable before any work."""
     runtimes = _targets(request)
+    _check_options(request, runtimes)
     if request.out is not None:
         check_destination(request.out)
     return _Run(request, runtimes, watcher)
@@ -198,6 +206,14 @@ def _targets(request: FitRequest) -> tuple[Runtime, ...]:
     for runtime in runtimes:
         require(runtime)
     return runtimes
+
+
+def _check_options(request: FitRequest, runtimes: tuple[Runtime, ...]) -> None:
+    infos = {runtime.info.name: runtime.info for runtime in runtimes}
+    for name, asked in request.options.items():
+        if name not in infos:
+            raise OptionError(f"{', '.join(asked)} is for {name}, which is none of the targets: {', '.join(infos)}.")
+        complete_options(infos[name], asked)
 
 
 class _Run:
@@ -254,8 +270,8 @@ class _Run:
         )
         # What was rescued as far as it would go is kept even where that is not far enough.
         worth = any(choice.precision for choice in choices) or self.request.rescue is not None
-        if self.request.out is not None and worth:
-            self.pack(model, data, plans, rows, result)
+        if self.request.out is not None and (worth or self.nothing_runs_here(candidates)):
+            self.pack(model, data, plans, rows, floats, result)
         return replace(result, stages=tuple(self.stages.times))
 
     # load and data -----------------------------------------------------------------------------------------------
@@ -471,8 +487,10 @@ class _Run:
         """Every runtime in every precision it has, with the plan as it can express it and what must come of it."""
         rows = []
         for runtime in self.runtimes:
+            options = self.request.options.get(runtime.info.name, {})
             for precision in self.precisions(runtime):
                 planned, notes = self.expressed(plans[precision], runtime)
+                planned = replace(planned, variant=replace(planned.variant, options=options))
                 scheme = runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
                 rows.append(Row(runtime, planned, self.simulate(data, planned, scheme), notes))
         return rows
@@ -515,12 +533,22 @@ class _Run:
 
     # pack --------------------------------------------------------------------------------------------------------
 
+    def nothing_runs_here(self, candidates: tuple[Candidate, ...]) -> bool:
+        """Whether the targets only convert here, and did."""
+        converted = any(self.is_asked_for(candidate) for candidate in candidates)
+        return converted and not any(runs_here(runtime) for runtime in self.runtimes)
+
+    def is_asked_for(self, candidate: Candidate) -> bool:
+        """Whether it was converted, not run, for a runtime that the user named: it is packed without evidence."""
+        return candidate.not_run is not None and candidate.runtime in (self.request.targets or ())
+
     def pack(
         self,
         model: LoadedModel,
         data: Dataset,
         plans: dict[Precision, Planned],
         rows: list[Row],
+        floats: np.ndarray,
         result: FitResult,
     ) -> None:
         from pocketfit.report.html import render_html
@@ -531,6 +559,7 @@ class _Run:
         measured = [candidate for candidate in result.candidates if candidate.evidence is not None]
         everything = self.request.keep_all or not chosen
         packed = [one for one in measured if everything or (one.runtime, one.precision) in chosen]
+        packed += [one for one in result.candidates if self.is_asked_for(one)]
         kinds = [(one.runtime, one.precision) for one in packed]
         first = next(iter(batches(data.evaluation, GOLDEN_SAMPLES)))
         with self.stages.timed("pack"):
@@ -546,7 +575,10 @@ class _Run:
                     plans={one.precision: plan_to_json(plans[one.precision].plan) for one in packed},
                     golden_inputs=first,
                     golden_outputs={kind: expected[kind][:GOLDEN_SAMPLES] for kind in kinds},
-                    tolerances={(one.runtime, one.precision): _tolerance(one, expected) for one in packed},
+                    tolerances={
+                        (one.runtime, one.precision): _tolerance(one, expected[one.runtime, one.precision], floats)
+                        for one in packed
+                    },
                     preprocess=data.evaluation.preprocess,
                     classes=data.evaluation.classes,
                     versions=self.versions,
@@ -564,10 +596,11 @@ def _write_plan(plan: QuantizationPlan, folder: Path) -> None:
     (folder / "plan.json").write_text(plan_to_json(plan))
 
 
-def _tolerance(candidate: Candidate, expected: dict[tuple[str, Precision], np.ndarray]) -> float:
-    assert candidate.evidence is not None
-    outputs = expected[candidate.runtime, candidate.precision]
-    floor = TOLERANCE_FLOOR * float(np.abs(outputs).max())
+def _tolerance(candidate: Candidate, expected: np.ndarray, floats: np.ndarray) -> float:
+    if candidate.evidence is None:
+        cost, share = float(np.abs(expected - floats).max()), UNTRIED_SHARE[candidate.precision]
+        return max(cost, share * float(np.abs(expected).max()))
+    floor = TOLERANCE_FLOOR * float(np.abs(expected).max())
     return max(TOLERANCE_FACTOR * candidate.evidence.parity.max_error, floor)
 
 

@@ -22,7 +22,7 @@ import psutil
 
 from pocketfit.devices.host import describe_host, measure_on_host
 from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
-from pocketfit.runtimes import isolate, require
+from pocketfit.runtimes import isolate, require, runs_here, why_not_run_here
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import check_space, key_of
@@ -33,6 +33,7 @@ from pocketfit.types import (
     Failure,
     KernelUse,
     Latency,
+    NotRun,
     Parity,
     Precision,
     QuantizationPlan,
@@ -52,7 +53,7 @@ class Planned:
     """A model with its plan and where the two are stored.
 
     Args:
-        variant: what converters are given.
+        variant: what converters are given, with the options of the runtime it is for.
         model: folder of the variant's model, from `models.store.save`.
         path: folder that holds `plan.json`.
         key: the plan's own.
@@ -138,13 +139,15 @@ class Prover:
         return tuple(self.measure(one) if isinstance(one, _Proved) else one for one in proved)
 
     def prove(self, row: Row) -> Candidate | _Proved:
-        """Convert and run on the held-out data, both in child processes."""
+        """Convert and run on the held-out data, both in child processes; where it does not run here, convert."""
         name = row.runtime.info.name
         stage = "install"
         try:
             require(row.runtime)
             stage = "convert"
             artifact, key = self.convert(row.runtime, row.planned)
+            if not runs_here(row.runtime):
+                return _not_run(row, artifact)
             stage = "run"
             outputs, kernels = self.run(artifact, key)
         except InputError:
@@ -158,14 +161,21 @@ class Prover:
         info = runtime.info
         versions = {package: metadata.version(package) for package in info.packages}
         model = planned.plan.model_fingerprint
-        key = key_of({"runtime": info.name, "model": model, "plan": planned.key, "versions": versions})
+        options = dict(planned.variant.options)
+        parts = {"runtime": info.name, "model": model, "plan": planned.key, "versions": versions}
+        key = key_of(parts | ({"options": options} if options else {}))
 
         def build(out: Path, stage: Stage) -> None:
             scratch = Path(tempfile.gettempdir())
             check_space(scratch)
             try:
                 artifact = convert_in_child(
-                    info.name, planned.model, planned.path / "plan.json", out, log=out / "convert.log"
+                    info.name,
+                    planned.model,
+                    planned.path / "plan.json",
+                    out,
+                    options=options,
+                    log=out / "convert.log",
                 )
             except ConversionError as error:
                 check_space(scratch)  # converters work there, and know no better than to blame the model
@@ -223,6 +233,11 @@ class Prover:
             size_bytes=artifact.size_bytes,
         )
         return Candidate(artifact.runtime, artifact.precision, artifact, evidence, notes=proved.row.notes)
+
+
+def _not_run(row: Row, artifact: Artifact) -> Candidate:
+    known = NotRun(why_not_run_here(row.runtime), artifact.size_bytes, artifact.kernels)
+    return Candidate(artifact.runtime, artifact.precision, artifact, notes=row.notes, not_run=known)
 
 
 def _failure(stage: str, error: PocketfitError) -> Failure:

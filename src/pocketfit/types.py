@@ -35,6 +35,7 @@ __all__ = [
     "LayerPlan",
     "LayerQuality",
     "LoadedModel",
+    "NotRun",
     "Parity",
     "Precision",
     "PreprocessSpec",
@@ -42,6 +43,7 @@ __all__ = [
     "Rung",
     "Runtime",
     "RuntimeInfo",
+    "RuntimeOption",
     "Samples",
     "Scheme",
     "Score",
@@ -241,40 +243,17 @@ class QuantizationPlan:
 
 @dataclass(frozen=True)
 class Variant:
-    """A model together with the plan it is to be deployed with."""
+    """A model together with the plan it is to be deployed with.
+
+    Args:
+        model: in canonical form.
+        plan: its numbers.
+        options: values of the runtime's own `RuntimeInfo.options` by name; one that is absent has its default.
+    """
 
     model: LoadedModel
     plan: QuantizationPlan
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """What a converter wrote: the files of one runtime in one precision.
-
-    Args:
-        runtime: name of the runtime.
-        precision: precision of the plan it was made from.
-        scheme: how its INT8 activations are expressed; meaningless for float artifacts.
-        files: the main file first; all in one folder.
-        input: name, shape and dtype as the runtime sees them.
-        output: likewise.
-        versions: converter packages and their versions.
-        notes: what the converter could not express, in plain sentences.
-    """
-
-    runtime: str
-    precision: Precision
-    scheme: Scheme
-    files: tuple[Path, ...]
-    input: TensorSpec
-    output: TensorSpec
-    versions: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes on disk of all files together."""
-        return sum(path.stat().st_size for path in self.files)
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -292,6 +271,43 @@ class KernelUse:
     how: str
 
 
+@dataclass(frozen=True)
+class Artifact:
+    """What a converter wrote: the files of one runtime in one precision.
+
+    Args:
+        runtime: name of the runtime.
+        precision: precision of the plan it was made from.
+        scheme: how its INT8 activations are expressed; meaningless for float artifacts.
+        files: the main file first; all in one folder. A file may be a folder that is shipped as one thing, such as
+            Core ML's `.mlpackage`.
+        input: name, shape and dtype as the runtime sees them.
+        output: likewise.
+        versions: converter packages and their versions.
+        notes: what the converter could not express, in plain sentences.
+        options: what it was made with and is to be opened with, by name of a `RuntimeOption`.
+        kernels: which kernels its compute ops can be given, read from the files; needed of a runtime that does not run
+            on every host, and None where `Session.kernels` tells it.
+    """
+
+    runtime: str
+    precision: Precision
+    scheme: Scheme
+    files: tuple[Path, ...]
+    input: TensorSpec
+    output: TensorSpec
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    kernels: KernelUse | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk of all files together, those inside folders included."""
+        inside = (part for path in self.files for part in (path, *path.rglob("*")))
+        return sum(part.stat().st_size for part in inside if part.is_file())
+
+
 class Session(Protocol):
     """An opened artifact."""
 
@@ -302,6 +318,21 @@ class Session(Protocol):
     def kernels(self) -> KernelUse:
         """Say which kernels the compute ops were given."""
         ...
+
+
+@dataclass(frozen=True)
+class RuntimeOption:
+    """One thing that a user may ask of a runtime, such as the accelerator to run on.
+
+    Args:
+        name: lower case, words joined by hyphens; the command line has an option of that name.
+        values: all that it may be; the first is the default.
+        meaning: one sentence.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -327,6 +358,8 @@ class RuntimeInfo:
         dynamic: ops whose input it can quantize at run time.
         dynamic_rows: whether it does so row by row; a layer that multiplies several rows of one sample at once, for
             which the plan means one range, is not dynamic there.
+        hosts: operating systems on which its sessions run, of linux, macos and windows; elsewhere it converts only.
+        options: what a user may ask of it; read from `Variant.options`, recorded in `Artifact.options`.
     """
 
     name: str
@@ -345,6 +378,8 @@ class RuntimeInfo:
     weight_only: bool = False
     dynamic: tuple[str, ...] = ()
     dynamic_rows: bool = False
+    hosts: tuple[str, ...] = ("linux", "macos", "windows")
+    options: tuple[RuntimeOption, ...] = ()
 
 
 class Runtime(Protocol):
@@ -361,7 +396,11 @@ class Runtime(Protocol):
         ...
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> Session:
-        """Load the artifact for inference on this host with that many threads."""
+        """Load the artifact for inference on this host with that many threads.
+
+        Raises:
+            RuntimeMissing: this host is none of `info.hosts`.
+        """
         ...
 
 
@@ -476,8 +515,33 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class NotRun:
+    """What is known of an artifact that was converted, but cannot be run on this host.
+
+    Args:
+        reason: why not, and where it runs.
+        size_bytes: all files together.
+        kernels: what the files say.
+    """
+
+    reason: str
+    size_bytes: int
+    kernels: KernelUse | None = None
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """One row of the table: a runtime in a precision, with evidence or with the reason for having none."""
+    """One row of the table: a runtime in a precision.
+
+    Args:
+        runtime: name of the runtime.
+        precision: of the plan.
+        artifact: None where it could not be converted.
+        evidence: what is known because it was run.
+        failure: why there is no evidence, where something went wrong.
+        notes: what the runtime cannot express, in plain sentences.
+        not_run: what is known instead of evidence where nothing went wrong, but this host cannot run the artifact.
+    """
 
     runtime: str
     precision: Precision
@@ -485,6 +549,7 @@ class Candidate:
     evidence: Evidence | None = None
     failure: Failure | None = None
     notes: tuple[str, ...] = ()
+    not_run: NotRun | None = None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pocketfit.bundle import Contents, check_destination, read_bundle, swap, write_bundle
-from pocketfit.errors import OutputError
+from pocketfit.errors import OutputError, VerificationFailed
 from pocketfit.types import Precision
 
 
@@ -122,6 +123,26 @@ def test_artifacts_of_one_scheme_share_a_golden_set_unless_their_plans_had_to_di
     sets = [entry.golden for entry in read.manifest.artifacts]
     assert sets == ["float32", "int8-affine", "int8-affine", "int8-affine-other"]
     np.testing.assert_array_equal(read.golden_outputs(read.manifest.artifacts[3]), outputs + 1)
+
+
+def test_an_artifact_may_be_a_folder(contents: Contents, home: Path) -> None:
+    """As Core ML's packages are: it is found again as one thing, and everything in it has its hash."""
+    row = contents.candidates[0]
+    assert row.artifact is not None
+    package = row.artifact.files[0].with_name("model.package")
+    (package / "inner").mkdir(parents=True)
+    (package / "inner" / "weights").write_bytes(b"1234")
+    (package / "model").write_bytes(b"12")
+    artifact = replace(row.artifact, files=(package,), options={"units": "all"})
+    bundle = write_bundle(replace(contents, candidates=(replace(row, artifact=artifact),)), home / "out")
+    read = read_bundle(bundle)
+    (entry,) = read.manifest.artifacts
+    assert entry.files == ("onnxruntime/float32/model.package",)
+    assert {f"{entry.files[0]}/inner/weights", f"{entry.files[0]}/model"} <= read.manifest.files.keys()
+    assert (read.artifact(entry).size_bytes, read.artifact(entry).options) == (6, {"units": "all"})
+    (bundle / entry.files[0] / "inner" / "weights").write_bytes(b"1235")
+    with pytest.raises(VerificationFailed, match="inner/weights is not the file that was written"):
+        read_bundle(bundle)
 
 
 def test_labels_are_one_a_line(contents: Contents, home: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketfit.cli.options import parse_shape
+from pocketfit.cli.options import assign_options, parse_shape
 from pocketfit.errors import OptionError
 
 
@@ -25,3 +25,23 @@ def test_other_shapes_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(OptionError, match=r"--input .* Allowed .* 3x224x224") as caught:
         parse_shape(text)
     assert repr(text) in str(caught.value)
+
+
+def test_options_go_to_the_runtimes_that_take_them() -> None:
+    asked = {"ios-target": "18", "compute-units": None}
+    assert assign_options(("onnxruntime", "coreml"), asked) == {"coreml": {"ios-target": "18"}}
+    assert assign_options(None, asked) == {"coreml": {"ios-target": "18"}}
+    assert assign_options(("onnxruntime",), {"ios-target": None}) == {}
+
+
+@pytest.mark.parametrize(
+    ("targets", "asked", "said"),
+    [
+        (("onnxruntime",), {"ios-target": "18"}, "--ios-target 18 is for none of the targets: onnxruntime."),
+        (("coreml",), {"ios-target": "9"}, "Core ML has no ios-target '9'. Allowed: 17, 16, 18, 26."),
+    ],
+)
+def test_options_that_nobody_takes_are_refused(targets: tuple[str, ...], asked: dict[str, str], said: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        assign_options(targets, asked)
+    assert str(caught.value) == said

@@ -16,6 +16,7 @@ from pocketfit.types import (
     KernelUse,
     Latency,
     LayerQuality,
+    NotRun,
     Parity,
     Precision,
     PreprocessSpec,
@@ -95,6 +96,17 @@ def build_result() -> FitResult:
     )
 
 
+def with_not_run(result: FitResult) -> FitResult:
+    """The same with a runtime that only converts here; its files are smaller than any."""
+    reason = "Core ML runs on macOS only, and this is Linux"
+    rows = tuple(
+        Candidate("coreml", precision, not_run=NotRun(reason, size, KernelUse(int8, 53, "layers in the file")))
+        for precision, size, int8 in ((F32, 3_000_000, 0), (I8, 750_000, 53))
+    )
+    candidates = (*result.candidates, *rows)
+    return replace(result, candidates=candidates, choices=choose(candidates, result.budget))
+
+
 def without_labels(result: FitResult) -> FitResult:
     candidates = tuple(
         replace(row, evidence=replace(row.evidence, accuracy=None)) if row.evidence else row
@@ -107,6 +119,11 @@ def without_labels(result: FitResult) -> FitResult:
 @pytest.fixture
 def result() -> FitResult:
     return build_result()
+
+
+@pytest.fixture
+def not_run(result: FitResult) -> FitResult:
+    return with_not_run(result)
 
 
 @pytest.fixture

@@ -37,3 +37,8 @@ def test_nothing_chosen(result: FitResult) -> None:
     )
     failed = tuple(row for row in result.candidates if row.failure)
     assert headline(replace(result, candidates=failed, choices=choose(failed, budget))) == "No artifact could be made"
+
+
+def test_what_was_converted_but_not_run_is_no_failure(not_run: FitResult) -> None:
+    rows = tuple(row for row in not_run.candidates if row.not_run is not None)
+    assert headline(replace(not_run, candidates=rows, choices=())) == "Converted, not run here"

@@ -201,3 +201,10 @@ def test_a_page_is_written_as_utf8(result: FitResult, tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_an_output_error(result: FitResult, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written to"):
         write_html(result, tmp_path / "missing" / "report.html")
+
+
+def test_what_was_not_run_is_a_row_of_its_own_kind(not_run: FitResult) -> None:
+    page = render_html(not_run)
+    assert page.count('<tr class="not-run">') == 2
+    assert "<h3>Converted, not run here</h3>" in page
+    assert "coreml float32, int8: Core ML runs on macOS only, and this is Linux." in page

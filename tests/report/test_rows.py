@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from pocketfit.report.rows import Row, Verdict, comparison
+from pocketfit.report.rows import Row, Verdict, comparison, kernels_of, size_of
 from pocketfit.types import Budget, Candidate, FitResult, Precision
 
 
@@ -37,6 +37,14 @@ def test_the_default_guard_is_part_of_the_budget(result: FitResult) -> None:
     (judged,) = comparison(replace(result, candidates=(worse,), budget=Budget()))
     assert judged.verdict is Verdict.OVER_BUDGET
     assert judged.why == "drop 1.4 points, 0.4 over the 1.0 allowed"
+
+
+def test_what_was_not_run_has_a_size_and_kernels_but_is_never_chosen(not_run: FitResult) -> None:
+    row = find(comparison(not_run), "coreml", Precision.INT8)
+    assert (row.verdict, row.why) == (Verdict.NOT_RUN, "Core ML runs on macOS only, and this is Linux")
+    assert (row.size_ratio, row.latency_ratio) == (0.25, None)
+    assert size_of(row.candidate) == 750_000
+    assert kernels_of(row.candidate) is not None
 
 
 def test_a_candidate_without_evidence_or_failure_failed_as_well(result: FitResult) -> None:

@@ -39,3 +39,9 @@ def test_equal_results_give_equal_text(result: FitResult) -> None:
 def test_other_json_is_refused() -> None:
     with pytest.raises(ValidationError):
         from_json('{"model": "x"}')
+
+
+def test_what_was_not_run_survives_the_trip(not_run: FitResult) -> None:
+    text = as_json(not_run)
+    assert json.loads(text)["candidates"][-1]["not_run"]["size_bytes"] == 750_000
+    assert from_json(text) == not_run

@@ -103,3 +103,17 @@ def test_a_run_in_which_everything_failed_is_still_a_table(result: FitResult) ->
     failed = tuple(candidate for candidate in result.candidates if candidate.failure)
     text = printed(replace(result, candidates=failed, choices=()))
     assert row(text, "litert", "float16", "failed")
+
+
+@pytest.mark.parametrize("width", [56, 80, 200])
+def test_what_was_not_run_says_so_and_shows_what_its_files_tell(not_run: FitResult, width: int) -> None:
+    text = printed(not_run, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    reason = "coreml float32, int8: Core ML runs on macOS only, and this is Linux. Accuracy and latency are not known."
+    assert reason in " ".join(text.split())
+    assert "Not fitting" in text and "coreml float32 converted" not in text
+    if width == 200:
+        shown = " ".join(row(text, "coreml", "int8").split())
+        assert shown.startswith("coreml int8 750 kB 0.25x - - - - - -")
+        assert shown.endswith("- 53/53 converted, not run here")

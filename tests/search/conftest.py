@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pocketfit.types import Accuracy, Candidate, Evidence, Failure, KernelUse, Latency, Parity, Precision
+from pocketfit.types import Accuracy, Candidate, Evidence, Failure, KernelUse, Latency, NotRun, Parity, Precision
 
 
 def build_candidate(
@@ -27,6 +27,15 @@ def build_candidate(
 
 def build_failed(precision: Precision, reason: str, *, runtime: str = "onnxruntime") -> Candidate:
     return Candidate(runtime, precision, failure=Failure("convert", reason, "Leave the layer float."))
+
+
+def build_not_run(precision: Precision, *, runtime: str = "coreml", size_bytes: int = 1000) -> Candidate:
+    return Candidate(runtime, precision, not_run=NotRun("it runs on macOS only", size_bytes, KernelUse(10, 10, "file")))
+
+
+@pytest.fixture
+def not_run() -> Callable[..., Candidate]:
+    return build_not_run
 
 
 @pytest.fixture

@@ -103,5 +103,18 @@ def test_when_all_failed_the_reasons_are_given_once_each(failed: Build) -> None:
     )
 
 
+def test_what_was_not_run_is_no_choice_however_small(candidate: Build, not_run: Build) -> None:
+    own, other = choose([candidate(F32, size_bytes=9_000_000), candidate(I8), not_run(F32), not_run(I8)], Budget())
+    assert (own.precision, other.precision) == (I8, None)
+    assert other.reason == "float32, int8 converted, not run here: it runs on macOS only"
+
+
+def test_what_was_not_run_is_named_beside_what_failed(not_run: Build, failed: Build) -> None:
+    (choice,) = choose([not_run(F32), failed(I8, "no kernel", runtime="coreml")], Budget())
+    assert choice.reason == (
+        "nothing ran; float32 converted, not run here: it runs on macOS only; int8 failed at convert: no kernel"
+    )
+
+
 def test_no_candidates_no_choices() -> None:
     assert choose([], Budget()) == ()

@@ -1,5 +1,6 @@
 """The contract suite itself: a runtime without fault passes, and each fault is caught by the check meant for it."""
 
+import platform
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 import torch
 
 from pocketfit.compress.quantize.simulate import simulation_graph
-from pocketfit.errors import ConversionError
-from pocketfit.testing import Artifacts, Case, RuntimeContract, case_of
+from pocketfit.errors import ConversionError, RuntimeMissing
+from pocketfit.testing import MIXED_PLANS, Artifacts, Case, RuntimeContract, case_of
 from pocketfit.testing.models import Mixed, Perceptron, TinyModel
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
@@ -132,6 +133,31 @@ class Files:
         return Right()
 
 
+HERE = {"Darwin": "macos"}.get(platform.system(), platform.system().lower())
+
+
+class Elsewhere(Files):
+    """It runs on other systems, so that its files alone have to tell."""
+
+    info: ClassVar[RuntimeInfo] = replace(Files.info, hosts=tuple(sorted({"linux", "macos", "windows"} - {HERE})))
+
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        return replace(super().convert(variant, out), kernels=KernelUse(int8=7, total=7, how="the file"))
+
+    def open(self, artifact: Artifact, *, threads: int = 1) -> Right:
+        raise RuntimeMissing("Files runs on another system only")
+
+
+class Silent(Elsewhere):
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        return Files.convert(self, variant, out)
+
+
+class Exaggerating(Elsewhere):
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        return replace(super().convert(variant, out), kernels=KernelUse(int8=9, total=7, how="guessed"))
+
+
 class AsideFirst(Files):
     def convert(self, variant: Variant, out: Path) -> Artifact:
         artifact = super().convert(variant, out)
@@ -192,6 +218,7 @@ def check(name: str, runtime: Files, session: Right, folder: Path) -> None:
         "artifacts": artifacts,
         "artifact": artifacts.get(Mixed, Precision.INT8),
         "tmp_path": folder,
+        "name": MIXED_PLANS[0],
     }
     method = getattr(RuntimeContract(), name)
     wanted = method.__code__.co_varnames[1 : method.__code__.co_argcount]
@@ -213,6 +240,34 @@ def test_a_faulty_session_is_caught(name: str, fault: type[Right], tmp_path: Pat
 def test_a_faulty_converter_is_caught(name: str, fault: type[Files], tmp_path: Path) -> None:
     with pytest.raises(AssertionError):
         check(name, fault(), Right(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["test_kernels_are_read_from_the_files", "test_opening_where_it_does_not_run_is_refused"]
+)
+def test_a_runtime_that_runs_elsewhere_passes(name: str, tmp_path: Path) -> None:
+    check(name, Elsewhere(), Right(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["test_answers_as_a_mixed_plan_says", "test_answers_alike_with_two_threads"])
+def test_answers_are_skipped_with_the_reason_where_it_does_not_run(name: str, tmp_path: Path) -> None:
+    with pytest.raises(pytest.skip.Exception, match=r"Files runs on .* only, and this is"):
+        check(name, Elsewhere(), Right(), tmp_path)
+
+
+@pytest.mark.parametrize("fault", [Silent, Exaggerating])
+def test_kernels_that_the_files_do_not_tell_are_caught(fault: type[Files], tmp_path: Path) -> None:
+    with pytest.raises(AssertionError):
+        check("test_kernels_are_read_from_the_files", fault(), Right(), tmp_path)
+
+
+def test_a_session_where_none_can_be_is_caught(tmp_path: Path) -> None:
+    class Opening(Elsewhere):
+        def open(self, artifact: Artifact, *, threads: int = 1) -> Right:
+            return Right()
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        check("test_opening_where_it_does_not_run_is_refused", Opening(), Right(), tmp_path)
 
 
 def test_a_refusal_without_the_ops_name_is_caught(tmp_path: Path) -> None:

@@ -14,24 +14,25 @@ import torch
 from onnx import numpy_helper
 from torch.fx import Interpreter, Node
 
-from pocketfit.runtimes import BUILT_IN, get_runtime
+from pocketfit.runtimes import BUILT_IN, get_runtime, runs_here
 from pocketfit.runtimes.ncnn_format import Layer, read_network, write_network
 from pocketfit.testing import Artifacts, case_of
 from pocketfit.testing.models import Mixed, PlainRelu
-from pocketfit.types import Artifact, Precision, Scheme
+from pocketfit.types import Artifact, Precision, Scheme, Traceable
 from pocketfit.verify.layers import LayerMatch, Trace
 from pocketfit.verify.layers_work import trace
 from pocketfit.verify.replay import SAME_DB, replay
 
 INT8 = Precision.INT8
 FLOAT = Precision.FLOAT32
+SHOWING = [name for name in BUILT_IN if runs_here(get_runtime(name)) and isinstance(get_runtime(name), Traceable)]
 
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Artifacts]]:
     """By runtime; converters, which otherwise run in a process of their own, set variables for themselves."""
     kept = dict(os.environ)
-    yield {name: Artifacts(get_runtime(name), tmp_path_factory.mktemp(name)) for name in BUILT_IN}
+    yield {name: Artifacts(get_runtime(name), tmp_path_factory.mktemp(name)) for name in SHOWING}
     os.environ.clear()
     os.environ.update(kept)
 
@@ -44,7 +45,7 @@ def traced(artifact: Artifact) -> Trace:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "litert" else ()) for name in BUILT_IN]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "litert" else ()) for name in SHOWING]
 )
 def test_an_intact_artifact_has_no_diverging_layer(name: str, artifacts: dict[str, Artifacts]) -> None:
     found = traced(artifacts[name].get(Mixed, INT8))

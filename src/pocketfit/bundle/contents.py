@@ -137,7 +137,7 @@ def _copy_artifact(
     folder = f"{candidate.runtime}/{candidate.precision}"
     (root / folder).mkdir(parents=True)
     for path in artifact.files:
-        shutil.copyfile(path, root / folder / path.name)
+        _copy(path, root / folder / path.name)
     return ArtifactEntry(
         runtime=candidate.runtime,
         precision=candidate.precision,
@@ -149,8 +149,23 @@ def _copy_artifact(
         golden=golden[kind],
         tolerance=contents.tolerances[kind],
         evidence=EvidenceEntry(**dataclasses.asdict(candidate.evidence)) if candidate.evidence else None,
-        notes=(*artifact.notes, *candidate.notes),
+        notes=(*artifact.notes, *candidate.notes, *_not_run(candidate)),
+        options=artifact.options,
     )
+
+
+def _copy(source: Path, destination: Path) -> None:
+    """Contents alone: whether files may be read by others is for the bundle's folder to say."""
+    if source.is_dir():
+        shutil.copytree(source, destination, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(source, destination)
+
+
+def _not_run(candidate: Candidate) -> tuple[str, ...]:
+    if candidate.not_run is None:
+        return ()
+    return (f"converted, not run where this was written: {candidate.not_run.reason}",)
 
 
 def _tensor(spec: TensorSpec) -> Tensor:

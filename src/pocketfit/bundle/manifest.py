@@ -156,7 +156,11 @@ class EvidenceEntry(_Entry):
 
 
 class ArtifactEntry(_Entry):
-    """The files of one runtime in one precision, the golden set they must reproduce and how closely."""
+    """The files of one runtime in one precision, the golden set they must reproduce and how closely.
+
+    A name in `files` may be that of a folder, which is shipped as one thing; everything in it has its own entry in the
+    manifest's `files`.
+    """
 
     runtime: str
     precision: Precision
@@ -169,6 +173,7 @@ class ArtifactEntry(_Entry):
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     evidence: EvidenceEntry | None
     notes: tuple[str, ...]
+    options: Mapping[str, str] = Field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -195,9 +200,13 @@ class Manifest(_Entry):
 
     @model_validator(mode="after")
     def _refer_to_what_is_there(self) -> Self:
+        folders = {str(folder) for name in self.files for folder in PurePosixPath(name).parents}
         for name in self._referred():
             if name not in self.files:
                 raise ValueError(f"{name!r} is referred to but has no entry in files")
+        for name in (name for artifact in self.artifacts for name in artifact.files):
+            if name not in self.files and name not in folders:
+                raise ValueError(f"{name!r} is referred to but has no entry in files, nor is it a folder of any")
         for artifact in self.artifacts:
             if artifact.golden not in self.golden.expected:
                 raise ValueError(f"{artifact.title} refers to the golden set {artifact.golden!r}, which is not there")
@@ -207,7 +216,6 @@ class Manifest(_Entry):
         yield from (name for name in (self.preprocess, self.labels, self.report) if name is not None)
         yield from self.plans.values()
         yield from (array.file for array in (self.golden.inputs, *self.golden.expected.values()))
-        yield from (name for artifact in self.artifacts for name in artifact.files)
 
     def to_json(self) -> str:
         """The same text for the same content, whatever the order it was put together in."""

@@ -38,6 +38,7 @@ class Bundle:
             input=TensorSpec(**entry.input.model_dump()),
             output=TensorSpec(**entry.output.model_dump()),
             notes=entry.notes,
+            options=entry.options,
         )
 
     def golden_inputs(self) -> np.ndarray:

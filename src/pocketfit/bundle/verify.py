@@ -11,7 +11,7 @@ from pathlib import Path
 from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.bundle.read import Bundle, read_bundle
 from pocketfit.errors import OptionError, PocketfitError, RuntimeMissing
-from pocketfit.runtimes import all_runtimes, get_runtime, require
+from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
 from pocketfit.types import Parity, Precision, Samples
 from pocketfit.verify.parity import compare
 from pocketfit.verify.run import outputs_of, store_inputs
@@ -133,8 +133,11 @@ def why_not_here(name: str) -> str:
     """Why a runtime cannot be used on this host; empty when it can."""
     if name not in [runtime.info.name for runtime in all_runtimes()]:
         return f"no installed package brings the runtime '{name}'"
+    runtime = get_runtime(name)
+    if reason := why_not_run_here(runtime):
+        return f"not run here: {reason}"
     try:
-        require(get_runtime(name))
+        require(runtime)
     except RuntimeMissing as error:
         return str(error)
     return ""

@@ -13,11 +13,13 @@ from pocketfit.cli.options import (
     Cache,
     CalibrationSamples,
     Color,
+    ComputeUnits,
     Crop,
     Data,
     DryRun,
     EvaluationSamples,
     InputShape,
+    IosTarget,
     Mean,
     Model,
     Preprocess,
@@ -27,6 +29,7 @@ from pocketfit.cli.options import (
     Std,
     Targets,
     Weights,
+    assign_options,
     check_count,
     check_one_of,
     parse_names,
@@ -52,6 +55,8 @@ def fit(
     ] = None,
     max_size: Annotated[str | None, typer.Option(help="Size allowed: 4MB, 350kB, 1.5MiB.")] = None,
     targets: Targets = None,
+    ios_target: IosTarget = None,
+    compute_units: ComputeUnits = None,
     precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
     prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
     resize: Resize = None,
@@ -82,6 +87,7 @@ def fit(
     check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
+    names = None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them.")
     request = FitRequest(
         model=model,
         data=data,
@@ -95,7 +101,8 @@ def fit(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
-        targets=None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them."),
+        targets=names,
+        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}),
         precisions=_precisions(precisions),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,
@@ -125,17 +132,26 @@ def run_fit(request: FitRequest, *, as_json: bool, report: Path | None = None) -
     _show(result, as_json)
     if report is not None:
         _write_report(result, report)
-    if not any(choice.precision for choice in result.choices):
+    if not any(choice.precision for choice in result.choices) and not _only_converted(result, request):
         kept = f"The best is kept in {request.out}" if request.rescue and request.out else "No bundle was written"
         raise BudgetMissed(f"{_why_nothing(result)}. {kept}")
     if not as_json:
         typer.echo(f"\nBundle: {request.out} (report.html inside). Check it anywhere: pocketfit verify {request.out}")
 
 
+def _only_converted(result: FitResult, request: FitRequest) -> bool:
+    """Whether what was asked for does not run here, and was packed without having been run."""
+    from pocketfit.runtimes import get_runtime, runs_here
+
+    if request.targets is None or any(runs_here(get_runtime(name)) for name in request.targets):
+        return False
+    return any(candidate.not_run for candidate in result.candidates)
+
+
 def _why_nothing(result: FitResult) -> str:
     if any(candidate.evidence for candidate in result.candidates):
         return "nothing fits the budget; the table above says how far off each is"
-    return "no runtime gave an artifact that runs; the table above says why"
+    return "no runtime gave an artifact that runs here; the table above says why"
 
 
 def _show(result: FitResult, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +16,13 @@ __all__ = [
     "Cache",
     "CalibrationSamples",
     "Color",
+    "ComputeUnits",
     "Crop",
     "Data",
     "DryRun",
     "EvaluationSamples",
     "InputShape",
+    "IosTarget",
     "Mean",
     "Model",
     "Preprocess",
@@ -30,6 +32,7 @@ __all__ = [
     "Std",
     "Targets",
     "Weights",
+    "assign_options",
     "check_count",
     "check_one_of",
     "parse_names",
@@ -51,6 +54,10 @@ Data = Annotated[
 ]
 Targets = Annotated[
     str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
+]
+IosTarget = Annotated[str | None, typer.Option(help="Core ML: the oldest iOS that is to load it: 16, 17, 18, 26.")]
+ComputeUnits = Annotated[
+    str | None, typer.Option(help="Core ML: all, cpuOnly, cpuAndGPU, or cpuAndNE (the Neural Engine).")
 ]
 Resize = Annotated[str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")]
 Crop = Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")]
@@ -100,6 +107,34 @@ def parse_names(option: str, text: str, hint: str) -> tuple[str, ...]:
     if not names:
         raise OptionError(f"{option} names nothing. Give one or more names, joined by commas. {hint}")
     return names
+
+
+def assign_options(targets: Iterable[str] | None, asked: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
+    """Give each runtime the options that it takes.
+
+    Args:
+        targets: names of runtimes; None for all.
+        asked: value by name of the option, without hyphens in front; None where the user gave none.
+
+    Returns:
+        Value by name of the option, by name of the runtime.
+
+    Raises:
+        OptionError: no target takes an option that was given, or none of its values is the one given.
+    """
+    from pocketfit.runtimes import all_runtimes, get_runtime
+    from pocketfit.runtimes.options import complete_options
+
+    infos = [runtime.info for runtime in (all_runtimes() if targets is None else map(get_runtime, targets))]
+    assigned: dict[str, dict[str, str]] = {}
+    for name, value in ((name, value) for name, value in asked.items() if value is not None):
+        takers = [info for info in infos if name in (option.name for option in info.options)]
+        if not takers:
+            raise OptionError(f"--{name} {value} is for none of the targets: {', '.join(info.name for info in infos)}.")
+        for info in takers:
+            complete_options(info, {name: value})
+            assigned.setdefault(info.name, {})[name] = value
+    return assigned
 
 
 def check_one_of(option: str, text: str, allowed: Iterable[str], kind: str) -> None:

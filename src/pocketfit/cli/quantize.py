@@ -12,10 +12,12 @@ from pocketfit.cli.options import (
     Cache,
     CalibrationSamples,
     Color,
+    ComputeUnits,
     Crop,
     DryRun,
     EvaluationSamples,
     InputShape,
+    IosTarget,
     Mean,
     Model,
     Preprocess,
@@ -25,6 +27,7 @@ from pocketfit.cli.options import (
     Std,
     Targets,
     Weights,
+    assign_options,
     check_count,
     check_one_of,
     parse_names,
@@ -77,6 +80,8 @@ def quantize(
     ] = None,
     prefer: Annotated[str, typer.Option(help="What mixed precision is to save: size or latency.")] = "size",
     targets: Targets = None,
+    ios_target: IosTarget = None,
+    compute_units: ComputeUnits = None,
     resize: Resize = None,
     crop: Crop = None,
     color: Color = None,
@@ -111,6 +116,7 @@ def quantize(
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
     points = parse_max_drop(max_drop)
+    names = None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them.")
     request = FitRequest(
         model=model,
         data=data,
@@ -121,7 +127,8 @@ def quantize(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
         budget=Budget(max_drop_points=None if data is None else points),
-        targets=None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them."),
+        targets=names,
+        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}),
         precisions=(Precision.FLOAT32, Precision.INT8),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,

@@ -30,11 +30,12 @@ def runtimes(as_json: AsJson = False) -> None:
     out = console()
     out.print(table([_row(row) for row in rows], TITLES))
     for row in rows:
-        out.print(row["to_do"] or f"{row['title']}: {row['note']}.", markup=False, highlight=False)
+        for line in _lines(row):
+            out.print(line, markup=False, highlight=False)
 
 
 def _describe(runtime: Runtime) -> dict[str, Any]:
-    from pocketfit.runtimes import missing_packages
+    from pocketfit.runtimes import missing_packages, why_not_run_here
 
     missing = missing_packages(runtime)
     return asdict(runtime.info) | {
@@ -42,7 +43,17 @@ def _describe(runtime: Runtime) -> dict[str, Any]:
         "versions": _versions(runtime, missing),
         "missing": list(missing),
         "to_do": to_do(runtime),
+        "not_run_here": why_not_run_here(runtime),
     }
+
+
+def _lines(row: dict[str, Any]) -> list[str]:
+    """What to do about it; else what is special, why it is not run here, and what may be asked of it."""
+    if row["to_do"]:
+        return [row["to_do"]]
+    here = f" Converted, not run here: {row['not_run_here']}." if row["not_run_here"] else ""
+    asked = (f"--{option['name']} {'|'.join(option['values'])}" for option in row["options"])
+    return [f"{row['title']}: {row['note']}.{here}", *(f"{row['title']}: {option}" for option in asked)]
 
 
 def to_do(runtime: Runtime) -> str:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pocketfit.report.rows import Row
+from pocketfit.report.rows import Row, kernels_of, size_of
 from pocketfit.search.units import points, significant, size
-from pocketfit.types import Accuracy, Evidence, FitResult, KernelUse, Latency, Precision
+from pocketfit.types import Accuracy, Evidence, FitResult, Latency, Precision
 
 __all__ = ["Column", "columns", "exact_or_db"]
 
@@ -92,14 +92,15 @@ def _signed(value: float) -> str:
 
 
 def _kernels(row: Row) -> str:
-    evidence = row.candidate.evidence
-    if evidence is None or row.candidate.precision is not Precision.INT8:
+    kernels = kernels_of(row.candidate)
+    if kernels is None or row.candidate.precision is not Precision.INT8:
         return NOTHING
-    return f"{evidence.kernels.int8}/{evidence.kernels.total}"
+    return f"{kernels.int8}/{kernels.total}"
 
 
-def _kernel_share(kernels: KernelUse) -> float:
-    return kernels.int8 / max(kernels.total, 1)
+def _kernel_share(row: Row) -> float | None:
+    kernels = kernels_of(row.candidate)
+    return None if kernels is None else kernels.int8 / max(kernels.total, 1)
 
 
 def _latency(threads: int) -> tuple[Column, ...]:
@@ -151,7 +152,7 @@ _WHAT = (
 )
 
 _SIZE = (
-    _column("size", "All files together.", 0, _evidence(lambda evidence: evidence.size_bytes), size),
+    _column("size", "All files together.", 0, lambda row: size_of(row.candidate), size),
     _column("size\nratio", "Size over that of float32 in the same runtime.", 4, lambda row: row.size_ratio, _times),
 )
 
@@ -213,10 +214,10 @@ _COST = (
     ),
     Column(
         "INT8\nkernels",
-        "Convolutions, linear layers and matrix products that run on INT8 kernels.",
+        "Convolutions, linear layers and matrix products that run on INT8 kernels, by the file where it was not run.",
         2,
         _kernels,
-        _evidence(lambda evidence: _kernel_share(evidence.kernels)),
+        _kernel_share,
     ),
 )
 

@@ -21,9 +21,16 @@ def headline(result: FitResult) -> str:
     """
     chosen = [row for row in comparison(result) if row.verdict is Verdict.CHOSEN]
     if not chosen:
-        nothing_ran = all(candidate.evidence is None for candidate in result.candidates)
-        return "No artifact could be made" if nothing_ran else "No artifact fits the budget"
+        return _nothing_chosen(result)
     return _sentence(min(chosen, key=_remaining))
+
+
+def _nothing_chosen(result: FitResult) -> str:
+    if any(candidate.evidence is not None for candidate in result.candidates):
+        return "No artifact fits the budget"
+    if any(candidate.not_run is not None for candidate in result.candidates):
+        return "Converted, not run here"
+    return "No artifact could be made"
 
 
 def _remaining(row: Row) -> float:

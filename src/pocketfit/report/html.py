@@ -15,8 +15,16 @@ from pocketfit.report.plots import Plot
 from pocketfit.report.plots.latency import latency
 from pocketfit.report.plots.sensitivity import sensitivity, worst_first
 from pocketfit.report.plots.tradeoff import tradeoff
-from pocketfit.report.rows import Row, comparison
-from pocketfit.report.wording import budget_lines, data_lines, measured_where, notes, preprocessing_lines, rung_lines
+from pocketfit.report.rows import Row, comparison, missed
+from pocketfit.report.wording import (
+    budget_lines,
+    data_lines,
+    measured_where,
+    not_run_lines,
+    notes,
+    preprocessing_lines,
+    rung_lines,
+)
 from pocketfit.types import FitResult
 
 __all__ = ["render_html", "write_html"]
@@ -61,7 +69,8 @@ def _page(result: FitResult) -> dict[str, Any]:
             (sensitivity(scheme, layers), worst_first(layers)) for scheme, layers in result.layers.items()
         ],
         "budget": budget_lines(result.budget),
-        "missed": [row for row in rows if row.why],
+        "missed": missed(rows),
+        "not_run": not_run_lines(result),
         "preprocessing": preprocessing_lines(result.preprocess),
         "data": data_lines(result),
         "notes": notes(result),

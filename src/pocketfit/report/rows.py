@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pocketfit.search.budget import guarded, misses
-from pocketfit.types import Candidate, Evidence, FitResult, Precision
+from pocketfit.types import Candidate, FitResult, KernelUse, Precision
 
-__all__ = ["Row", "Verdict", "comparison"]
+__all__ = ["Row", "Verdict", "comparison", "kernels_of", "missed", "size_of"]
 
 
 class Verdict(StrEnum):
@@ -17,6 +18,7 @@ class Verdict(StrEnum):
     CHOSEN = "chosen"
     FITS = "fits"
     OVER_BUDGET = "over budget"
+    NOT_RUN = "converted, not run here"
     FAILED = "failed"
 
 
@@ -27,7 +29,7 @@ class Row:
     Args:
         candidate: as in the result.
         verdict: what became of it.
-        why: how far off the budget it is, or why it failed; empty otherwise.
+        why: how far off the budget it is, why it failed, or why it was not run; empty otherwise.
         size_ratio: its size over that of the same runtime's float32; None where either is unknown.
         latency_ratio: its one-thread median over that of the same runtime's float32; None where either is unknown.
     """
@@ -46,19 +48,43 @@ def comparison(result: FitResult) -> tuple[Row, ...]:
 
 def _row(candidate: Candidate, result: FitResult) -> Row:
     verdict, why = _judge(candidate, result)
-    own, reference = candidate.evidence, _float32(candidate.runtime, result)
-    if own is None or reference is None:
+    reference = _float32(candidate.runtime, result)
+    if reference is None:
         return Row(candidate, verdict, why, None, None)
+    own, other = candidate.evidence, reference.evidence
     return Row(
         candidate,
         verdict,
         why,
-        size_ratio=own.size_bytes / reference.size_bytes,
-        latency_ratio=own.median_ms() / reference.median_ms(),
+        size_ratio=_ratio(size_of(candidate), size_of(reference)),
+        latency_ratio=None if own is None or other is None else own.median_ms() / other.median_ms(),
     )
 
 
+def missed(rows: Sequence[Row]) -> list[Row]:
+    """Those that were judged and do not fit, or failed."""
+    return [row for row in rows if row.verdict in (Verdict.OVER_BUDGET, Verdict.FAILED)]
+
+
+def size_of(candidate: Candidate) -> int | None:
+    """Bytes of its files; None where it was not converted."""
+    known = candidate.evidence or candidate.not_run
+    return None if known is None else known.size_bytes
+
+
+def kernels_of(candidate: Candidate) -> KernelUse | None:
+    """The kernels it was given, or those that its files ask for where it was not run."""
+    known = candidate.evidence or candidate.not_run
+    return None if known is None else known.kernels
+
+
+def _ratio(own: float | None, reference: float | None) -> float | None:
+    return None if own is None or reference is None else own / reference
+
+
 def _judge(candidate: Candidate, result: FitResult) -> tuple[Verdict, str]:
+    if candidate.not_run is not None:
+        return Verdict.NOT_RUN, candidate.not_run.reason
     if candidate.evidence is None:
         return Verdict.FAILED, _failure(candidate)
     missed = misses(candidate, guarded(result.budget, candidate.evidence))
@@ -77,10 +103,10 @@ def _failure(candidate: Candidate) -> str:
     return f"at {failure.stage}: {failure.reason}" + (f" {failure.hint}" if failure.hint else "")
 
 
-def _float32(runtime: str, result: FitResult) -> Evidence | None:
+def _float32(runtime: str, result: FitResult) -> Candidate | None:
     return next(
         (
-            candidate.evidence
+            candidate
             for candidate in result.candidates
             if (candidate.runtime, candidate.precision) == (runtime, Precision.FLOAT32)
         ),

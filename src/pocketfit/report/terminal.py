@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketfit.report.columns import Column, columns
-from pocketfit.report.rows import Row, Verdict, comparison
-from pocketfit.report.wording import measured_where, notes, rung_lines
+from pocketfit.report.rows import Row, Verdict, comparison, missed
+from pocketfit.report.wording import measured_where, not_run_lines, notes, rung_lines
 from pocketfit.types import FitResult, StageTime
 
 __all__ = ["print_fit"]
@@ -20,6 +20,7 @@ _STYLES = {
     Verdict.CHOSEN: "bold green",
     Verdict.FITS: "",
     Verdict.OVER_BUDGET: "yellow",
+    Verdict.NOT_RUN: "yellow",
     Verdict.FAILED: "red",
 }
 _GAP = 2  # between columns; the box brings one of it
@@ -84,7 +85,10 @@ def _table(shown: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for column in shown:
         table.add_column(
-            Text(column.title), justify="right" if column.numeric else "left", vertical="bottom", no_wrap=True
+            Text(column.title),
+            justify="right" if column.numeric else "left",
+            vertical="bottom",
+            no_wrap=column is not shown[-1],  # the verdict is in words
         )
     for row in rows:
         table.add_row(*(Text(column.text(row)) for column in shown), style=_STYLES[row.verdict])
@@ -95,7 +99,8 @@ def _sections(result: FitResult, rows: Sequence[Row]) -> Iterator[tuple[str, lis
     """The paragraphs below the table; those with nothing to say are left out."""
     sections = (
         ("Choices", [f"{choice.runtime}: {choice.reason}." for choice in result.choices]),
-        ("Not fitting", [f"{_name(row)} {row.verdict}: {row.why}" for row in rows if row.why]),
+        ("Not fitting", [f"{_name(row)} {row.verdict}: {row.why}" for row in missed(rows)]),
+        ("Not run here", not_run_lines(result)),
         ("Rescue", rung_lines(result)),
         ("Notes", notes(result)),
     )

@@ -6,7 +6,15 @@ from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
 from pocketfit.search.units import points, size
 from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec, Rung
 
-__all__ = ["budget_lines", "data_lines", "measured_where", "notes", "preprocessing_lines", "rung_lines"]
+__all__ = [
+    "budget_lines",
+    "data_lines",
+    "measured_where",
+    "not_run_lines",
+    "notes",
+    "preprocessing_lines",
+    "rung_lines",
+]
 
 
 def measured_where(result: FitResult) -> str:
@@ -18,6 +26,18 @@ def measured_where(result: FitResult) -> str:
         for latency in candidate.evidence.latencies
     )
     return "; ".join(f"this host, {place}" if place == result.host else place for place in places or (result.host,))
+
+
+def not_run_lines(result: FitResult) -> list[str]:
+    """Which artifacts were converted, but not run here, and why; one line a reason."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for candidate in result.candidates:
+        if candidate.not_run is not None:
+            by_reason.setdefault((candidate.runtime, candidate.not_run.reason), []).append(candidate.precision)
+    return [
+        f"{runtime} {', '.join(precisions)}: {reason}. Accuracy and latency are not known."
+        for (runtime, reason), precisions in by_reason.items()
+    ]
 
 
 def notes(result: FitResult) -> list[str]:

@@ -5,14 +5,28 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import platform
 from importlib import metadata
 
 from pocketfit.errors import OptionError, RuntimeMissing
 from pocketfit.types import Runtime
 
-__all__ = ["BUILT_IN", "ENTRY_POINTS", "all_runtimes", "get_runtime", "is_installed", "missing_packages", "require"]
+__all__ = [
+    "BUILT_IN",
+    "ENTRY_POINTS",
+    "all_runtimes",
+    "get_runtime",
+    "is_installed",
+    "missing_packages",
+    "require",
+    "require_here",
+    "runs_here",
+    "why_not_run_here",
+]
 
 ENTRY_POINTS = "pocketfit.runtimes"
+
+_SYSTEMS = {"linux": "Linux", "macos": "macOS", "windows": "Windows"}
 
 # In the order in which tables show them. The modules are light: packages are imported when a runtime is used.
 BUILT_IN = {
@@ -81,6 +95,35 @@ def require(runtime: Runtime) -> None:
         extra = runtime.info.extra
         fix = f'pip install "pocketfit[{extra}]"' if extra else f"pip install {' '.join(missing)}"
         raise RuntimeMissing(f"{runtime.info.title} needs {', '.join(missing)}, not installed here. To add it: {fix}")
+
+
+def runs_here(runtime: Runtime) -> bool:
+    """Whether the runtime's sessions run on this operating system; where they do not, it converts only."""
+    return _system() in runtime.info.hosts
+
+
+def why_not_run_here(runtime: Runtime) -> str:
+    """Why the runtime's sessions do not run on this operating system, in a sentence; empty where they do."""
+    if runs_here(runtime):
+        return ""
+    where = " and ".join(_SYSTEMS.get(host, host) for host in runtime.info.hosts)
+    return f"{runtime.info.title} runs on {where} only, and this is {_SYSTEMS.get(_system(), _system())}"
+
+
+def require_here(runtime: Runtime) -> None:
+    """Refuse to run where only converting is possible.
+
+    Raises:
+        RuntimeMissing: saying where the runtime runs.
+    """
+    if reason := why_not_run_here(runtime):
+        raise RuntimeMissing(f"{reason}: its files are converted here, but not run. Run `pocketfit verify` there.")
+
+
+def _system() -> str:
+    """This operating system as `RuntimeInfo.hosts` spells it."""
+    name = platform.system().lower()
+    return "macos" if name == "darwin" else name
 
 
 def _table() -> dict[str, str]:

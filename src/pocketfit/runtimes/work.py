@@ -20,7 +20,15 @@ MEMORY_BYTES = 12 * 2**30
 _ARTIFACT = TypeAdapter(Artifact)
 
 
-def convert_in_child(runtime: str, model: Path, plan: Path, out: Path, *, log: Path | None = None) -> Artifact:
+def convert_in_child(
+    runtime: str,
+    model: Path,
+    plan: Path,
+    out: Path,
+    *,
+    options: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Artifact:
     """Convert in a child process.
 
     Args:
@@ -28,23 +36,26 @@ def convert_in_child(runtime: str, model: Path, plan: Path, out: Path, *, log: P
         model: folder written by `pocketfit.models.canonical.save`.
         plan: JSON file of the plan.
         out: existing folder for the artifact's files.
+        options: of the runtime, by name; None for its defaults.
         log: file that receives what the converter prints.
 
     Raises:
         ConversionError: the converter refused the model.
         IsolationError: the child crashed, hung or took too much memory.
     """
-    arguments = {"runtime": runtime, "model": str(model), "plan": str(plan), "out": str(out)}
+    arguments = {"runtime": runtime, "model": model, "plan": plan, "out": out, "options": dict(options or {})}
     result = call("pocketfit.runtimes.work:convert", arguments, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, log=log)
     return artifact_from_json(result, out)
 
 
-def convert(runtime: str, model: str, plan: str, out: str) -> dict[str, object]:
+def convert(
+    runtime: str, model: str, plan: str, out: str, options: Mapping[str, str] | None = None
+) -> dict[str, object]:
     """The child's part of `convert_in_child`."""
     from pocketfit.compress.quantize.plan import plan_from_json
     from pocketfit.models.store import restore
 
-    variant = Variant(model=restore(Path(model)), plan=plan_from_json(Path(plan).read_bytes()))
+    variant = Variant(restore(Path(model)), plan_from_json(Path(plan).read_bytes()), dict(options or {}))
     return artifact_to_json(get_runtime(runtime).convert(variant, Path(out)))
 
 

@@ -16,7 +16,7 @@ Preference = Literal["size", "latency"]
 
 
 def choose(candidates: Sequence[Candidate], budget: Budget, prefer: Preference = "size") -> tuple[Choice, ...]:
-    """Choose among the candidates of each runtime.
+    """Choose among the candidates of each runtime; one that was not run here is no choice, whatever its size.
 
     Args:
         candidates: the table; a runtime's rows need not be next to each other.
@@ -116,6 +116,8 @@ def _slower_than_float(best: Candidate, rows: Sequence[Candidate]) -> list[str]:
 def _why_not(row: Candidate, budget: Budget) -> str:
     if row.failure is not None:
         return f"failed at {row.failure.stage}"
+    if row.not_run is not None:
+        return "was converted, not run here"
     if row.evidence is None:
         return "was not measured"
     return f"is over budget ({', '.join(misses(row, _limits(row, budget)))})"
@@ -146,6 +148,12 @@ def _distance(evidence: Evidence, budget: Budget) -> float:
 def _why_nothing_ran(rows: Sequence[Candidate]) -> str:
     by_reason: dict[str, list[str]] = {}
     for row in rows:
-        reason = f"at {row.failure.stage}: {row.failure.reason}" if row.failure else "not measured"
-        by_reason.setdefault(reason, []).append(row.precision)
-    return "nothing ran; " + "; ".join(f"{', '.join(who)} failed {reason}" for reason, who in by_reason.items())
+        by_reason.setdefault(_why_it_did_not_run(row), []).append(row.precision)
+    lead = "" if all(row.not_run for row in rows) else "nothing ran; "
+    return lead + "; ".join(f"{', '.join(who)} {reason}" for reason, who in by_reason.items())
+
+
+def _why_it_did_not_run(row: Candidate) -> str:
+    if row.not_run is not None:
+        return f"converted, not run here: {row.not_run.reason}"
+    return f"failed at {row.failure.stage}: {row.failure.reason}" if row.failure else "failed not measured"

@@ -23,14 +23,14 @@ import pytest
 
 from pocketfit.compress.quantize.plan import float_plan, plan_to_json
 from pocketfit.compress.quantize.simulate import simulate
-from pocketfit.errors import ConversionError
+from pocketfit.errors import ConversionError, RuntimeMissing
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.store import save
-from pocketfit.runtimes import get_runtime
+from pocketfit.runtimes import get_runtime, runs_here, why_not_run_here
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.testing.models import MODELS, Mixed, TinyModel, build
 from pocketfit.testing.plans import MIXED_PLANS, Artifacts, Case, case_of
-from pocketfit.types import Artifact, Precision, Runtime, RuntimeInfo, Session, Variant
+from pocketfit.types import Artifact, KernelUse, Precision, Runtime, RuntimeInfo, Session, Variant
 from pocketfit.verify.parity import compare
 
 __all__ = ["RuntimeContract"]
@@ -38,6 +38,8 @@ __all__ = ["RuntimeContract"]
 
 class RuntimeContract:
     """Inherit, set `runtime_name`, and let pytest collect the class.
+
+    Of a runtime that does not run on this host everything is tested but its answers; those checks are skipped.
 
     Attributes:
         runtime_name: as registered in the entry-point group `pocketfit.runtimes`.
@@ -92,7 +94,7 @@ class RuntimeContract:
     @classmethod
     def session(cls, runtime: Runtime, artifact: Artifact) -> Session:
         """The files opened, for all checks that may share a session."""
-        return runtime.open(artifact)
+        return _open(runtime, artifact)
 
     # information -------------------------------------------------------------------------------------------------
 
@@ -104,6 +106,9 @@ class RuntimeContract:
         assert re.fullmatch(r"\.[a-z0-9.]+", info.suffix)
         assert Precision.FLOAT32 in info.precisions, "without it nobody can tell the converter's faults from INT8's"
         assert len(set(info.precisions)) == len(info.precisions)
+        assert info.hosts and set(info.hosts) <= {"linux", "macos", "windows"}
+        for option in info.options:
+            assert re.fullmatch(r"[a-z][a-z0-9-]*", option.name) and option.values and option.meaning
 
     def test_name_leads_to_the_runtime(self, runtime: Runtime) -> None:
         """Child processes find the runtime by its name alone."""
@@ -122,7 +127,8 @@ class RuntimeContract:
         out = artifact.files[0].parent
         assert sorted(out.iterdir()) == sorted(artifact.files)
         assert artifact.files[0].suffix == runtime.info.suffix
-        assert sorted(path.name for path in out.parent.rglob("*") if path.parent != out) == ["elsewhere", "out"]
+        assert sorted(path.name for path in out.parent.iterdir()) == ["elsewhere", "out"]
+        assert not list((out.parent / "elsewhere").iterdir())
 
     def test_artifact_says_what_it_is(self, runtime: Runtime, artifact: Artifact, precision: Precision) -> None:
         """Its description goes into the bundle's manifest as it is."""
@@ -130,6 +136,7 @@ class RuntimeContract:
         assert artifact.scheme is runtime.info.scheme
         assert artifact.versions.keys() >= set(runtime.info.packages)
         assert artifact.input.name and artifact.output.name
+        assert artifact.options.keys() == {option.name for option in runtime.info.options}
 
     def test_narrower_is_smaller(self, runtime: Runtime, artifacts: Artifacts) -> None:
         """Each precision takes fewer bytes than the wider ones."""
@@ -151,7 +158,7 @@ class RuntimeContract:
         artifact = convert_in_child(runtime.info.name, model, plan, out)
         assert replace(artifact, files=()) == replace(expected, files=())
         assert [path.name for path in artifact.files] == [path.name for path in expected.files]
-        assert [path.read_bytes() for path in artifact.files] == [path.read_bytes() for path in expected.files]
+        assert [_content(path) for path in artifact.files] == [_content(path) for path in expected.files]
 
     def test_folder_can_be_moved(
         self, runtime: Runtime, artifact: Artifact, session: Session, case: Case, tmp_path: Path
@@ -161,7 +168,7 @@ class RuntimeContract:
         stored = json.dumps(artifact_to_json(artifact))
         moved = folder.rename(tmp_path / "moved")
         try:
-            opened = runtime.open(artifact_from_json(json.loads(stored), moved))
+            opened = _open(runtime, artifact_from_json(json.loads(stored), moved))
             assert np.array_equal(opened.run([case.samples[:1]])[0], session.run([case.samples[:1]])[0])
         finally:
             moved.rename(folder)
@@ -180,7 +187,7 @@ class RuntimeContract:
     ) -> None:
         """Parity, in the narrowest precision: it is the one that goes wrong."""
         precision, case = _narrowest(runtime.info), case_of(kind)
-        session = runtime.open(artifacts.get(kind, precision))
+        session = _open(runtime, artifacts.get(kind, precision))
         self._compare(_answers(session, case.samples), case, precision, runtime)
 
     @pytest.mark.parametrize("name", MIXED_PLANS)
@@ -190,7 +197,7 @@ class RuntimeContract:
             pytest.skip(f"{runtime.info.name} does not declare {Precision.INT8}")
         plan = case.expressible(name, runtime.info)
         expected = simulate(case.model, plan, runtime.info.scheme, [case.samples.copy()])
-        got = _answers(runtime.open(artifacts.get(Mixed, name)), case.samples)
+        got = _answers(_open(runtime, artifacts.get(Mixed, name)), case.samples)
         rounds = plan.activations or any(layer.dynamic for layer in plan.layers.values())
         self._compare_arrays(got, expected, case.output_step(runtime.info.scheme) if rounds else None)
 
@@ -198,7 +205,7 @@ class RuntimeContract:
         self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case
     ) -> None:
         """Threads may change the order of sums, and nothing else."""
-        self._compare(_answers(runtime.open(artifact, threads=2), case.samples), case, precision, runtime)
+        self._compare(_answers(_open(runtime, artifact, threads=2), case.samples), case, precision, runtime)
 
     def test_output_is_float32_in_the_models_shape(self, session: Session, case: Case) -> None:
         """Callers never see how the runtime stores numbers."""
@@ -212,7 +219,7 @@ class RuntimeContract:
         """Not on what ran before, nor on the session: the same bits every time."""
         once = _answers(session, case.samples)
         assert np.array_equal(once[::-1], _answers(session, case.samples[::-1].copy()))
-        assert np.array_equal(once, _answers(runtime.open(artifact), case.samples))
+        assert np.array_equal(once, _answers(_open(runtime, artifact), case.samples))
 
     def test_input_is_left_as_it_is(self, session: Session, case: Case) -> None:
         """The caller's array is only read."""
@@ -238,11 +245,23 @@ class RuntimeContract:
 
     def test_kernels_are_told_as_they_are(self, session: Session, precision: Precision, case: Case) -> None:
         """Float artifacts have no INT8 kernels; INT8 artifacts have some, or say that they have none."""
-        used = session.kernels()
-        assert used.how
-        assert used.total >= len(case.plans[Precision.INT8].layers)
-        assert 0 <= used.int8 <= used.total
-        assert (used.int8 > 0) == (precision is Precision.INT8 and self.int8_kernels)
+        self._check_kernels(session.kernels(), precision, case)
+
+    def test_kernels_are_read_from_the_files(
+        self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case
+    ) -> None:
+        """Where an artifact cannot be run, its files are all that tells."""
+        if artifact.kernels is None:
+            assert runs_here(runtime), "a runtime that does not run here has to give Artifact.kernels"
+            pytest.skip(f"{runtime.info.name} tells its kernels when a session is open")
+        self._check_kernels(artifact.kernels, precision, case)
+
+    def test_opening_where_it_does_not_run_is_refused(self, runtime: Runtime, artifact: Artifact) -> None:
+        """`pocketfit verify` says where it runs instead."""
+        if runs_here(runtime):
+            pytest.skip(f"{runtime.info.name} runs here")
+        with pytest.raises(RuntimeMissing, match="runs on"):
+            runtime.open(artifact)
 
     def test_refusal_names_the_op(self, runtime: Runtime, tmp_path: Path) -> None:
         """A model that cannot be converted is a typed error, which becomes a row of the table."""
@@ -253,6 +272,12 @@ class RuntimeContract:
         with pytest.raises(ConversionError, match=re.escape(op)) as caught:
             runtime.convert(Variant(model, float_plan(model, Precision.FLOAT32)), tmp_path)
         assert caught.value.runtime == runtime.info.name
+
+    def _check_kernels(self, used: KernelUse, precision: Precision, case: Case) -> None:
+        assert used.how
+        assert used.total >= len(case.plans[Precision.INT8].layers)
+        assert 0 <= used.int8 <= used.total
+        assert (used.int8 > 0) == (precision is Precision.INT8 and self.int8_kernels)
 
     def _compare(self, got: np.ndarray, case: Case, precision: Precision, runtime: Runtime) -> None:
         scheme = runtime.info.scheme
@@ -267,6 +292,18 @@ class RuntimeContract:
         assert parity.max_error <= self.int8_steps * step * 1.001  # both sides of a step are rounded to float32
         # Single values may differ; a shift of all of them is a wrong number in the file.
         assert parity.mean_error <= 0.25 * step
+
+
+def _open(runtime: Runtime, artifact: Artifact, *, threads: int = 1) -> Session:
+    if reason := why_not_run_here(runtime):
+        pytest.skip(reason)
+    return runtime.open(artifact, threads=threads)
+
+
+def _content(file: Path) -> dict[str, bytes]:
+    """A file's bytes, or those of each file in a folder by its path."""
+    inside = sorted(path for path in (file, *file.rglob("*")) if path.is_file())
+    return {path.relative_to(file).as_posix(): path.read_bytes() for path in inside}
 
 
 def _answers(session: Session, samples: np.ndarray) -> np.ndarray:

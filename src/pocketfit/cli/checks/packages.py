@@ -26,7 +26,7 @@ __all__ = [
 
 # An import of torchvision takes seconds; one that takes longer hangs.
 IMPORT_TIMEOUT_S = 120.0
-_OWN_EXTRAS = ("litert", "ncnn", "timm")
+_OWN_EXTRAS = ("litert", "ncnn", "mnn", "executorch", "coreml", "timm")
 
 
 def all_checks() -> tuple[Check, ...]:
@@ -65,12 +65,15 @@ def check_requirement(text: str) -> Check:
 def check_runtime(runtime: Runtime) -> Check:
     """Whether a runtime has all its packages; a runtime that is left out is no problem."""
     from pocketfit.cli.runtimes import to_do
+    from pocketfit.runtimes import why_not_run_here
 
     name = f"runtime {runtime.info.name}"
     needed = to_do(runtime)
     if needed:
         return Check(name, "not installed", "warning", "It can be no target of a run.", needed)
-    return Check(name, ", ".join(f"{package} {metadata.version(package)}" for package in runtime.info.packages))
+    found = ", ".join(f"{package} {metadata.version(package)}" for package in runtime.info.packages)
+    only = why_not_run_here(runtime)
+    return Check(name, f"{found}; converted, not run here: {only}" if only else found)
 
 
 def check_entry_point(entry: metadata.EntryPoint) -> Check:

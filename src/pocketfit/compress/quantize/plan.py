@@ -74,10 +74,9 @@ def int8_plan(
 
 
 def weight_bits_of(graph: GraphModule, recipe: Recipe) -> dict[str, int]:
-    """Bits of each layer's weight: depthwise layers, the first one and the last one keep 8."""
+    """Bits of each layer's weight: depthwise layers and the first one keep 8."""
     layers = _layers(graph)
-    ends = (layers[0], layers[-1])
-    return {node.name: 8 if node in ends or _is_depthwise(graph, node) else recipe.weight_bits for node in layers}
+    return {node.name: 8 if node is layers[0] or _is_depthwise(graph, node) else recipe.weight_bits for node in layers}
 
 
 def sixteen_bits(statistics: Mapping[str, TensorStatistics], name: str, placement: Placement) -> ActivationPlan:

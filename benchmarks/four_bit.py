@@ -1,6 +1,6 @@
 """Weights of few bits and of few scales, MobileNetV2, method by method.
 
-W4A8: weights of pointwise layers with 4 bits, of depthwise layers, the first and the last with 8; activations
+W4A8: weights with 4 bits, those of depthwise layers and of the first one with 8; activations
 with 8, asymmetric. W8A8 per tensor: one scale for each weight. Power of two: the layers that have 4 bits elsewhere hold
 zero and ± powers of two. Judged by the simulation that the runtimes follow, on 1,200 held-out images; `seconds` are
 those from the float model and 100 images to the plan.

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.cases import CASES, watched_fit
-from benchmarks.real_data import cache_folder, cifar10_jpeg, imagenet_1300
+from benchmarks.cases import CASES, TARGETS, watched_fit
+from benchmarks.real_data import cache_folder, cifar10_jpeg, imagenet_1300, mnist_npz
+from benchmarks.real_sequences import mnist_test_file
 from benchmarks.results import Row
 from benchmarks.small_nets import EFFICIENTNET_CIFAR_INPUT, MOBILENET_V3_CIFAR_INPUT
 from benchmarks.super_resolution import rows as super_resolution_rows
@@ -38,6 +39,7 @@ PEERS: tuple[tuple[str, dict[str, bool | int | str]], ...] = (
     ("nncf", {}),
     ("nncf", {"fast_bias_correction": False}),
     ("aimet", {}),
+    ("aimet", {"fuse_depthwise": True}),
 )
 
 
@@ -92,6 +94,8 @@ def run() -> Iterator[Row]:
     *small, large = _subjects()
     for subject in small:
         yield from _compare(subject)
+    for subject in _sequences():
+        yield from _everywhere(subject)
     yield from super_resolution_rows()
     yield from _compare(large)
 
@@ -118,6 +122,21 @@ def _subjects() -> tuple[Subject, ...]:
     )
 
 
+def _sequences() -> tuple[Subject, ...]:
+    vit = str(mnist_npz())
+    return (
+        Subject("mnist_lstm", "benchmarks.real_sequences:mnist_lstm", str(mnist_test_file()), (28, 28), None, 2000),
+        Subject("small_vit", "benchmarks.small_nets:small_vit", vit, (1, 28, 28), None, 1500),
+    )
+
+
+def _everywhere(subject: Subject) -> Iterator[Row]:
+    """The default plan in every runtime."""
+    result = watched_fit(subject.request(None, TARGETS))
+    for runtime in TARGETS:
+        yield _ours(subject, f"default plan, {runtime}", result, runtime)
+
+
 def _compare(subject: Subject) -> Iterator[Row]:
     methods = {
         "min-max, nothing corrected": Rescue(recipe=Recipe(ranges=Ranges.MIN_MAX), steps=()),
@@ -128,7 +147,7 @@ def _compare(subject: Subject) -> Iterator[Row]:
         yield _ours(subject, method, watched_fit(subject.request(rescue)))
     if subject.name == "mobilenet_v2":
         rescue = Rescue(target=Target(0.5, 0.98))
-        yield _ours(subject, "ladder, symmetric", watched_fit(subject.request(rescue, ("ncnn",))))
+        yield _ours(subject, "ladder, symmetric", watched_fit(subject.request(rescue, ("ncnn",))), "ncnn")
         per_tensor = Rescue(recipe=Recipe(granularity=Granularity.PER_TENSOR), target=Target(1.0, 0.9))
         yield _ours(subject, "ladder, per-tensor weights", watched_fit(subject.request(per_tensor)))
     if subject.with_peers:
@@ -136,8 +155,10 @@ def _compare(subject: Subject) -> Iterator[Row]:
         yield from _peers(subject)
 
 
-def _ours(subject: Subject, method: str, result: FitResult) -> Row:
-    evidence = next(row.evidence for row in result.candidates if row.precision is Precision.INT8)
+def _ours(subject: Subject, method: str, result: FitResult, runtime: str = "onnxruntime") -> Row:
+    evidence = next(
+        row.evidence for row in result.candidates if row.precision is Precision.INT8 and row.runtime == runtime
+    )
     assert evidence is not None and evidence.accuracy is not None
     accuracy = evidence.accuracy
     planning = [one.seconds for one in result.stages if one.stage.partition(" ")[0] in MEASURED]

@@ -56,7 +56,7 @@ def quantize(
     min_agreement: Annotated[
         str | None, typer.Option(help="Share of answers that must be the float model's as well: 98.5% or 0.985.")
     ] = None,
-    weight_bits: Annotated[int, typer.Option(help="8 or 4; depthwise layers, the first and the last keep 8.")] = 8,
+    weight_bits: Annotated[int, typer.Option(help="8 or 4; depthwise layers and the first one keep 8.")] = 8,
     activation_bits: Annotated[int, typer.Option(help="8; 16; or 32 for weights only.")] = 8,
     per_tensor: Annotated[
         bool, typer.Option("--per-tensor", help="One scale a weight, for hardware that knows no more.")

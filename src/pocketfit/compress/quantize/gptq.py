@@ -24,9 +24,9 @@ from pocketfit.types import LoadedModel, QuantizationPlan, Scheme, Variant
 
 __all__ = ["gptq", "round_columns"]
 
-# Share of the mean diagonal of the Hessian that is added to it. The authors' 1% is for far more samples than 100: with
-# 5%, MobileNetV2's output SQNR on held-out images rises from 7.7 to 7.9 dB.
-DAMPING = 0.05
+# Share of the mean diagonal of the Hessian that is added to it. The authors' 1% is for far more samples than 100: on
+# MobileNetV2 with 4 bits the output SQNR on held-out images is 8.1 dB with 5%, 8.3 dB with 15% and 8.5 dB with 50%.
+DAMPING = 0.5
 # Scales tried for each output channel, in units of the one with the smallest error of rounding to nearest.
 SCALE_FACTORS = (1.0, 0.7, 0.8, 0.9, 1.1, 1.2)
 # Columns rounded before the rest of the weight is brought up to date.

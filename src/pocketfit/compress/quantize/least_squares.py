@@ -22,6 +22,8 @@ __all__ = ["Target", "damped", "least_squares", "target_scales"]
 
 # λ.
 RIDGE = 1.0
+# What float32 makes of a constant input, in units of that input: without it in C, noise would be regressed on noise.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def least_squares(layer: Layer) -> Target:
     input_mean = inputs.mean(1, keepdim=True)
     centred = inputs - input_mean
     covariance = torch.bmm(centred.transpose(1, 2), centred).double() / inputs.shape[1]
+    covariance = with_diagonal(covariance, inputs.square().mean((1, 2)).double() * ROUNDING**2)
     got = layer.positions.outputs(layer.weight, layer.bias)
     missing = _missing(layer.positions.expected, got, layer.activation)
     output_mean = (got + missing).double().mean(1)
@@ -71,6 +74,11 @@ def target_scales(layer: Layer, target: Target) -> torch.Tensor:
 def damped(matrix: torch.Tensor, share: float) -> torch.Tensor:
     """Symmetric matrices with a share of their mean diagonal added to it; regular even where they are zero."""
     added = matrix.diagonal(dim1=1, dim2=2).mean(1).mul(share).clamp_min(torch.finfo(torch.float32).tiny)
+    return with_diagonal(matrix, added)
+
+
+def with_diagonal(matrix: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+    """Square matrices with one number each added to their diagonals."""
     return matrix + torch.diag_embed(added.unsqueeze(1).expand(matrix.shape[:2]))
 
 

@@ -28,7 +28,7 @@ class Positions:
 
     Args:
         inputs: float32 groups × positions × values of a window, ordered as the weight's columns.
-        expected: float32 groups × positions × output channels of the group.
+        expected: what it is best to give, float32 groups × positions × output channels of the group.
     """
 
     inputs: torch.Tensor
@@ -63,7 +63,7 @@ def grouped(site: Site, tensor: torch.Tensor) -> torch.Tensor:
 
 def positions(site: Site) -> Positions:
     """Sample positions evenly from all samples, the same ones in every run."""
-    outputs = [_channels_last(site, value) for value in site.expected]
+    outputs = [_channels_last(site, value) for value in site.wanted]
     windows = [_windows(site, value) for value in site.inputs]
     total = sum(value.shape[:-1].numel() for value in outputs)
     count = min(total, LARGEST_COUNT, max(GATHERED_VALUES // _sizes(site)[0], 1))

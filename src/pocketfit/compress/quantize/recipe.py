@@ -32,7 +32,7 @@ class Recipe:
         ranges: how the range of an activation is chosen.
         granularity: of weights.
         levels: of weights.
-        weight_bits: 8 or 4. Depthwise layers, the first one and the last keep 8: they do not survive fewer.
+        weight_bits: 8 or 4. Depthwise layers and the first one keep 8: they do not survive fewer.
         activation_bits: 8; 16; or 32, which leaves activations in float (weight-only).
         dynamic: names of linear layers whose input is quantized at run time.
         keep_float: names of nodes computed in float32.

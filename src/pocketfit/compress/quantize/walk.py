@@ -46,6 +46,8 @@ class Site:
         weight: its float weight, output channel first.
         bias: its own float bias, or None.
         planned_bias: the bias that the plan gives it for the walk's scheme: the corrected one, else its own.
+        owed: where all that happens to its result is that another is added to it (the shortcut of a residual block),
+            what that other lacks in the quantized graph; None elsewhere.
     """
 
     node: Node
@@ -55,11 +57,19 @@ class Site:
     weight: torch.Tensor
     bias: torch.Tensor | None
     planned_bias: torch.Tensor | None
+    owed: Values | None = None
 
     @property
     def channel_axis(self) -> int:
         """Which axis of the output counts channels."""
         return channel_axis(self.node)
+
+    @property
+    def wanted(self) -> Values:
+        """What it is best to give: what is expected, and what makes up for the shortcut."""
+        if self.owed is None:
+            return self.expected
+        return [value + missing for value, missing in zip(self.expected, self.owed, strict=True)]
 
     def outputs(self, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> Values:
         """What the layer gives on `inputs` with this weight, its own as the plan stores it where None, and bias."""
@@ -165,8 +175,19 @@ class _Walk:
             weight=get_tensor(self.graph, layer.weight),
             bias=constant(self.graph, node.args[2]) if len(node.args) > 2 else None,
             planned_bias=plan_bias(self.graph, node, layer, self.scheme),
+            owed=self._owed(node, values),  # type: ignore[arg-type]
         )
         return self.visitor.visit(site)  # type: ignore[return-value]
+
+    def _owed(self, node: Node, expected: Values) -> Values | None:
+        other = _added_to(node)
+        if other not in self.float:
+            return None
+        values: Values = self.float[other]  # type: ignore[assignment]
+        quantized: Values = self.quantized[other]  # type: ignore[assignment]
+        if values[0].shape != expected[0].shape:
+            return None
+        return [value - got for value, got in zip(values, quantized, strict=True)]
 
     def _inputs(self, source: Node, layer: LayerPlan) -> Values:
         values: Values = self.quantized[source]  # type: ignore[assignment]
@@ -176,6 +197,14 @@ class _Walk:
         if self.scheme is Scheme.AFFINE or activation is None or not layer.weight_scales:
             return values
         return [fake_quantize_activation(value, activation, self.scheme) for value in values]
+
+
+def _added_to(node: Node) -> Node | None:
+    """The other summand where a node's result goes into one sum and nowhere else."""
+    (reader, *others) = node.users
+    if others or reader.target is not torch.ops.aten.add.Tensor or reader.kwargs:
+        return None
+    return next((source for source in reader.all_input_nodes if source is not node), None)
 
 
 def _call_chunk(node: Node, values: dict[Node, object], chunk: int) -> object:

@@ -63,7 +63,7 @@ def test_weights_are_on_the_grid_and_the_other_layers_as_before(model: LoadedMod
     plan = planned(model, samples)
     name = list(plan.layers)[2]
     done: list[tuple[int, int]] = []
-    variant = adaround(model, plan, samples, layers=[name], iterations=50, progress=lambda *args: done.append(args))
+    variant = adaround(model, plan, samples, layers=[name], iterations=200, progress=lambda *args: done.append(args))
     assert done == [(1, 1)]
     assert variant.plan.model_fingerprint == variant.model.fingerprint
     layer = variant.plan.layers[name]

@@ -1,0 +1,217 @@
+"""MNN: `.mnn` files whose integers are the plan's own.
+
+    graph ─torch.onnx→ ONNX ─MNN's converter→ network, weights apart ─our own writer→ float32, half, INT8 ─MNN→ run once
+
+INT8 is affine and signed: layers read and write INT8 with the plan's scales and zero points, and so does what MNN can
+compute on integers between them; the rest is float32. Half and weight-only layers, and the whole of a float16 plan,
+store their weights narrow, down to 4 bits, and compute in float32; layers on integers take 8 bits for weights of 4.
+A weight that several layers share, as those of an unrolled LSTM do, stays float32.
+
+MNN's converter is a native module of its own and runs in a process of its own. Python's `MNN.tools` around it is never
+imported: it installs packages and reports home when it is. Neither `MNN` itself nor the native module does so.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pocketfit.errors import ConversionError
+from pocketfit.runtimes import require
+from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pocketfit.runtimes.mnn_weights import Weights
+
+__all__ = ["Mnn"]
+
+# The newest that MNN's converter knows all of.
+OPSET = 20
+
+_HINT = "Replace the op in the model, or leave this runtime out with --targets."
+_CONVERT = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
+# What the converter says of ops that it does not know.
+_UNKNOWN = re.compile(r"These Op Not Support: ([^\n]+)")
+
+
+class Mnn:
+    """Converts through ONNX and MNN's converter, and runs on MNN's CPU backend."""
+
+    info: ClassVar[RuntimeInfo] = RuntimeInfo(
+        name="mnn",
+        title="MNN",
+        extra="mnn",
+        packages=("MNN", "onnx", "onnxscript"),
+        suffix=".mnn",
+        precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
+        scheme=Scheme.AFFINE,
+        platforms=("android", "ios", "linux", "macos", "windows"),
+        delegates=("opencl", "vulkan", "metal", "coreml", "nnapi"),
+        note="INT8 from layer to layer; poolings and resizings in float32",
+        weight_bits=(8, 4),
+        weight_only=True,
+    )
+
+    def convert(self, variant: Variant, out: Path) -> Artifact:
+        """Write `model.mnn`: batch 1, float32 input and output in the model's layout."""
+        from pocketfit.compress.quantize.express import refuse_inexpressible
+        from pocketfit.runtimes.mnn_weights import Weights
+
+        require(self)
+        refuse_inexpressible(variant, self.info)
+        weights = Weights(variant.model, variant.plan)
+        content, names = _convert(variant, weights)
+        path = out / "model.mnn"
+        path.write_bytes(content)
+        artifact = Artifact(
+            runtime=self.info.name,
+            precision=variant.plan.precision,
+            scheme=self.info.scheme,
+            files=(path,),
+            input=TensorSpec(names[0], variant.model.input.shape),
+            output=TensorSpec(names[1], variant.model.output.shape),
+            versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
+            notes=_notes(weights),
+        )
+        _try_once(artifact)
+        return artifact
+
+    def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
+        """Load for the CPU; what is not INT8 computes in float32."""
+        require(self)
+        return _Session(artifact, threads)
+
+    def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Run as always, but keep what each op gives; MNN restores INT8 itself."""
+        require(self)
+        yield artifact.input.name, sample
+        yield from _Session(artifact, threads=1).tensors(sample)
+
+
+def _notes(weights: Weights) -> tuple[str, ...]:
+    reasons = {
+        "stored in float32 because MNN's converter shares or changes the weight": weights.missing(),
+        "4-bit weights take 8 bits in the file": weights.widened(),
+    }
+    return tuple(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)
+
+
+def _convert(variant: Variant, weights: Weights) -> tuple[bytes, tuple[str, str]]:
+    """The file's content, and the names of the network's input and output."""
+    from pocketfit.runtimes.mnn_graph import deployed_graph
+    from pocketfit.runtimes.mnn_network import assemble
+    from pocketfit.runtimes.onnx_export import export_onnx
+
+    graph = deployed_graph(variant)
+    model = export_onnx(graph, variant.model.input.shape, runtime="mnn", opset=OPSET)
+    with tempfile.TemporaryDirectory(prefix="pocketfit-mnn-") as folder:
+        source = Path(folder) / "model.onnx"
+        source.write_bytes(model.SerializeToString(deterministic=True))
+        skeleton = _run_converter(source)
+        apart = skeleton.with_name(f"{skeleton.name}.weight")
+        content = assemble(
+            skeleton.read_bytes(),
+            apart.read_bytes() if apart.exists() else b"",
+            weights,
+            variant.plan.activations,
+            int8=variant.plan.precision is Precision.INT8,
+        )
+    return content, (model.graph.input[0].name, model.graph.output[0].name)
+
+
+def _run_converter(source: Path) -> Path:
+    """Write the network beside the ONNX model, its weights in a file of their own."""
+    target = source.with_suffix(".mnn")
+    options = ["-f", "ONNX", "--modelFile", source.name, "--MNNModel", target.name, "--bizCode", "MNN"]
+    # Weights bit by bit: minus zero would become zero.
+    options += ["--saveExternalData", "--alignDenormalizedValue", "0"]
+    command = [sys.executable, "-P", "-c", _CONVERT, *options]
+    # In its folder: the converter leaves a file of its own in the current one.
+    done = subprocess.run(command, cwd=source.parent, capture_output=True, text=True, errors="replace", check=False)
+    printed = done.stdout + done.stderr
+    if done.returncode != 0 or not target.exists():
+        raise _explain(printed, done.returncode)
+    return target
+
+
+def _explain(printed: str, status: int) -> ConversionError:
+    unknown = sorted({name.strip() for line in _UNKNOWN.findall(printed) for name in line.split("|") if name.strip()})
+    if unknown:
+        return ConversionError("mnn", f"MNN's converter does not know {', '.join(unknown)}", _HINT)
+    lines = "\n".join([line.strip() for line in printed.splitlines() if line.strip()][-5:])
+    return ConversionError("mnn", f"MNN's converter wrote no file and ended with exit status {status}:\n{lines}", _HINT)
+
+
+def _try_once(artifact: Artifact) -> None:
+    """A file that loads can still fail, give another shape, or no numbers, when it runs."""
+    import numpy as np
+
+    sample = np.random.default_rng(0).standard_normal(artifact.input.shape).astype(np.float32)
+    (output,) = _Session(artifact, threads=1).run([sample])
+    if not np.isfinite(output).all():
+        raise ConversionError("mnn", "the converted network gives values that are not finite", _HINT)
+
+
+class _Session:
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        import MNN
+
+        self._artifact = artifact
+        self._mnn = MNN
+        self._interpreter = MNN.Interpreter(str(artifact.files[0]))
+        # "high": arithmetic narrower than float32 would hide what the plan's own numbers cost.
+        self._session = self._interpreter.createSession({"numThread": threads, "precision": "high"})
+        self._input = self._interpreter.getSessionInput(self._session)
+
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        self._feed(inputs[0])
+        self._interpreter.runSession(self._session)
+        output = self._fetch(self._interpreter.getSessionOutput(self._session, self._artifact.output.name))
+        shape = self._artifact.output.shape
+        if output.shape != shape:
+            raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
+        return (output,)
+
+    def tensors(self, sample: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """What each op gives in a run, but for integers such as shapes."""
+        found: list[tuple[str, np.ndarray]] = []
+
+        def keep(tensors: Sequence[Any], name: str) -> bool:
+            floats = [tensor for tensor in tensors if tensor.getDataType() == self._mnn.Halide_Type_Float]
+            found.extend((name, self._fetch(tensor)) for tensor in floats)
+            return True
+
+        self._feed(sample)
+        self._interpreter.runSessionWithCallBack(self._session, lambda *_: True, keep)
+        return found
+
+    def kernels(self) -> KernelUse:
+        from pocketfit.runtimes.mnn_network import count_layers
+
+        int8, total = count_layers(self._artifact.files[0].read_bytes())
+        return KernelUse(int8=int8, total=total, how="ops in the file with INT8 weights, input and output")
+
+    def _feed(self, sample: np.ndarray) -> None:
+        import numpy as np
+
+        # A copy: MNN's tensor is a view of the array.
+        self._input.copyFrom(self._host(np.array(sample, np.float32, order="C")))
+
+    def _fetch(self, tensor: Any) -> np.ndarray:
+        import numpy as np
+
+        host = self._host(np.zeros(tensor.getShape(), np.float32))
+        tensor.copyToHostTensor(host)
+        return np.array(host.getNumpyData(), np.float32)
+
+    def _host(self, values: np.ndarray) -> Any:
+        mnn = self._mnn
+        return mnn.Tensor(values.shape, mnn.Halide_Type_Float, values, mnn.Tensor_DimensionType_Caffe)

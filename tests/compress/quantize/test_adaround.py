@@ -59,7 +59,8 @@ def test_a_layer_loses_less_than_by_rounding_to_nearest(load: Load, kind: str) -
         assert error(model, variant, scheme, fresh) < 0.95 * error(model, Variant(model, plan), scheme, fresh)
 
 
-def test_weights_are_on_the_grid_and_the_other_layers_as_before(model: LoadedModel, samples: list[np.ndarray]) -> None:
+def test_weights_are_on_the_grid_and_the_other_layers_as_before(model: LoadedModel) -> None:
+    samples = smooth((3, 12, 12))
     plan = planned(model, samples)
     name = list(plan.layers)[2]
     done: list[tuple[int, int]] = []

@@ -61,6 +61,11 @@ def test_where_it_was_measured_stages_and_notes(result: FitResult) -> None:
     assert "float top-1 90.2% on 1,300 held-out samples" in text
 
 
+def test_noise_is_not_called_held_out_samples(result: FitResult) -> None:
+    text = printed(replace(result, calibration_samples=0, evaluation_samples=16))
+    assert "on 16 samples of noise" in text
+
+
 def test_stages_of_a_kind_are_one_line(result: FitResult) -> None:
     stages = (
         StageTime("load", 1.0, True),

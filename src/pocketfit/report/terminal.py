@@ -60,9 +60,11 @@ def _line(console: Console, text: str, style: str = "") -> None:
 def _what(result: FitResult) -> str:
     shape = "x".join(map(str, result.input.shape[1:]))
     score = "" if result.float_percent is None else f", float top-1 {result.float_percent:.1f}%"
+    # Without data nothing calibrates, and noise stands in for samples.
+    kind = "held-out samples" if result.calibration_samples else "samples of noise"
     return (
         f"{result.model}: {result.parameters:,} parameters, {result.macs:,} MACs at {shape}{score} "
-        f"on {result.evaluation_samples:,} held-out samples"
+        f"on {result.evaluation_samples:,} {kind}"
     )
 
 

@@ -11,7 +11,6 @@ float32 on a CPU; dynamic linear layers run on integer kernels.
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pocketfit.errors import ConversionError
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
@@ -46,9 +44,6 @@ _INT8_OPS = frozenset(
     }
 )
 _FLOAT_OPS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"})
-
-# What torch.onnx says, somewhere in a message of many lines, of an op that it cannot translate.
-_NO_OP = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
 
 class OnnxRuntime:
@@ -79,7 +74,6 @@ class OnnxRuntime:
         program = _export(variant)
         kept = _store_weights(program, variant)
         path = out / "model.onnx"
-        _strip(program)
         path.write_bytes(program.SerializeToString(deterministic=True))
         return Artifact(
             runtime=self.info.name,
@@ -117,21 +111,11 @@ class OnnxRuntime:
 
 
 def _export(variant: Variant) -> onnx.ModelProto:
-    import torch
-
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
+    from pocketfit.runtimes.onnx_export import export_onnx
 
     graph = lower(variant.model.graph, variant.plan, Activations.UNSIGNED, Weights.INTEGER)
-    example = torch.zeros(variant.model.input.shape)
-    try:
-        with torch.no_grad():
-            exported = torch.export.export(graph, (example,))
-            program = torch.onnx.export(exported, (example,), dynamo=True, opset_version=_opset(variant), verbose=False)
-    except Exception as error:  # the exporter raises whatever its many layers raise
-        raise _explain(error) from error
-    assert program is not None  # only the TorchScript exporter returns None
-    model: onnx.ModelProto = program.model_proto
-    return model
+    return export_onnx(graph, variant.model.input.shape, runtime="onnxruntime", opset=_opset(variant))
 
 
 def _opset(variant: Variant) -> int:
@@ -150,28 +134,6 @@ def _store_weights(program: onnx.ModelProto, variant: Variant) -> tuple[str, ...
     if variant.plan.precision is Precision.INT8:
         keep_float(program)
     return store_weights(program, {name: weight for name, weight in weights.items() if name not in dynamic})
-
-
-def _explain(error: Exception) -> ConversionError:
-    unknown = sorted(set(_NO_OP.findall(str(error))))
-    if unknown:
-        message = f"torch.onnx cannot translate {', '.join(unknown)}"
-    else:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        message = f"torch.onnx could not export the model: {lines[0][:400]}"
-    return ConversionError(
-        "onnxruntime", message, "Replace the op named above, or leave this runtime out with --targets."
-    )
-
-
-def _strip(program: onnx.ModelProto) -> None:
-    """Drop what the exporter writes for debugging: stack traces and paths of the machine that exported."""
-    program.producer_name, program.producer_version = "pocketfit", ""
-    graph = program.graph
-    del graph.value_info[:]
-    for item in (program, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        item.doc_string = ""
-        del item.metadata_props[:]
 
 
 def _shown(graph: onnx.GraphProto) -> list[str]:

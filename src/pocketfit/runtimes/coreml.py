@@ -25,6 +25,7 @@ from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require, require_here
 from pocketfit.runtimes.coreml_package import kernels, write_package
 from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Artifact,
     KernelUse,
@@ -191,11 +192,9 @@ class _Kept(logging.Handler):
 
 
 def _explain(error: Exception, said: Sequence[str]) -> ConversionError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     ops = [next(filter(None, found.groups())) for found in _OP.finditer("\n".join((str(error), *said)))]
     named = f"cannot translate {', '.join(dict.fromkeys(ops))}: " if ops else "could not convert the model: "
-    hint = "Replace the op named above, or leave this runtime out with --targets."
-    return ConversionError("coreml", f"coremltools {named}{lines[0][:400]}", hint)
+    return ConversionError("coreml", f"coremltools {named}{first_line(error)}", REPLACE_NAMED)
 
 
 class _Session:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes.executorch_format import INTEGERS, Program
 from pocketfit.runtimes.executorch_native import Loaded, quiet, runtime
+from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -106,12 +107,10 @@ def _lower(exported: Any) -> bytes:
 
 
 def _explain(error: Exception) -> ConversionError:
-    text = str(error)
-    found = [name for pattern in _NO_OP for names in pattern.findall(text) for name in names.split(",")]
+    found = [name for pattern in _NO_OP for names in pattern.findall(str(error)) for name in names.split(",")]
     if found:
         return _refusal(f"has no kernel for {', '.join(sorted({_short(name) for name in found}))}")
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    return _refusal(f"could not convert the model: {lines[0][:400]}")
+    return _refusal(f"could not convert the model: {first_line(error)}")
 
 
 def _short(name: str) -> str:
@@ -148,8 +147,7 @@ def _portable(program: Program) -> Iterator[str]:
 
 
 def _refusal(message: str) -> ConversionError:
-    hint = "Replace the op named above, or leave this runtime out with --targets."
-    return ConversionError("executorch", f"ExecuTorch {message}", hint)
+    return ConversionError("executorch", f"ExecuTorch {message}", REPLACE_NAMED)
 
 
 class _Session:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes.litert_format import compact, pack, unpack
+from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -117,14 +118,9 @@ def _convert(variant: Variant) -> Any:
 
 
 def _explain(error: Exception) -> ConversionError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if "Lowering not found" in line or "error:" in line]
-    message = (telling or lines or [type(error).__name__])[0]
-    return ConversionError(
-        "litert",
-        f"litert-torch could not convert the model: {message[:400]}",
-        "Replace the op named above, or leave this runtime out with --targets.",
-    )
+    telling = [line[:400] for line in lines_of(str(error)) if "Lowering not found" in line or "error:" in line]
+    message = telling[0] if telling else first_line(error)
+    return ConversionError("litert", f"litert-torch could not convert the model: {message}", REPLACE_NAMED)
 
 
 def _store_weights(model: Any, variant: Variant) -> tuple[str, ...]:

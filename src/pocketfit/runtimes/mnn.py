@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
+from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ __all__ = ["Mnn"]
 # The newest that MNN's converter knows all of.
 OPSET = 20
 
-_HINT = "Replace the op in the model, or leave this runtime out with --targets."
 _CONVERT = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 # What the converter says of ops that it does not know.
 _UNKNOWN = re.compile(r"These Op Not Support: ([^\n]+)")
@@ -145,9 +145,10 @@ def _run_converter(source: Path) -> Path:
 def _explain(printed: str, status: int) -> ConversionError:
     unknown = sorted({name.strip() for line in _UNKNOWN.findall(printed) for name in line.split("|") if name.strip()})
     if unknown:
-        return ConversionError("mnn", f"MNN's converter does not know {', '.join(unknown)}", _HINT)
-    lines = "\n".join([line.strip() for line in printed.splitlines() if line.strip()][-5:])
-    return ConversionError("mnn", f"MNN's converter wrote no file and ended with exit status {status}:\n{lines}", _HINT)
+        return ConversionError("mnn", f"MNN's converter does not know {', '.join(unknown)}", REPLACE)
+    return ConversionError(
+        "mnn", f"MNN's converter wrote no file and ended with exit status {status}:\n{last_lines(printed, 5)}", REPLACE
+    )
 
 
 def _try_once(artifact: Artifact) -> None:
@@ -157,7 +158,7 @@ def _try_once(artifact: Artifact) -> None:
     sample = np.random.default_rng(0).standard_normal(artifact.input.shape).astype(np.float32)
     (output,) = _Session(artifact, threads=1).run([sample])
     if not np.isfinite(output).all():
-        raise ConversionError("mnn", "the converted network gives values that are not finite", _HINT)
+        raise ConversionError("mnn", "the converted network gives values that are not finite", REPLACE)
 
 
 class _Session:
@@ -177,7 +178,7 @@ class _Session:
         output = self._fetch(self._interpreter.getSessionOutput(self._session, self._artifact.output.name))
         shape = self._artifact.output.shape
         if output.shape != shape:
-            raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
+            raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
         return (output,)
 
     def tensors(self, sample: np.ndarray) -> list[tuple[str, np.ndarray]]:

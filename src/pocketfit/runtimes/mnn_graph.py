@@ -14,6 +14,7 @@ from pocketfit.compress.quantize.lower import (
     Activations,
     Weights,
     finish,
+    last_placeholder,
     lower,
     lower_float_layer,
     weight_constants,
@@ -60,7 +61,7 @@ def _round_around(module: GraphModule, nodes: dict[str, Node], original: Node, p
 def _rounded(module: GraphModule, source: Node, numbers: ActivationPlan) -> Node:
     aten = torch.ops.aten
     bounds = (-numbers.zero_point, 255 - numbers.zero_point)
-    with module.graph.inserting_after(_last_placeholder(source)):
+    with module.graph.inserting_after(last_placeholder(source)):
         values = module.graph.call_function(aten.div.Tensor, (source, numbers.scale))
     with module.graph.inserting_after(values):
         values = module.graph.call_function(aten.round.default, (values,))
@@ -68,10 +69,3 @@ def _rounded(module: GraphModule, source: Node, numbers: ActivationPlan) -> Node
         values = module.graph.call_function(aten.clamp.default, (values, *bounds))
     with module.graph.inserting_after(values):
         return module.graph.call_function(aten.mul.Tensor, (values, numbers.scale))
-
-
-def _last_placeholder(node: Node) -> Node:
-    """Placeholders stay together at the top of the graph."""
-    while node.op == "placeholder" and node.next.op == "placeholder":
-        node = node.next
-    return node

@@ -25,6 +25,7 @@ from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
 from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
 from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
+from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Ncnn"]
 
 _INPUT, _OUTPUT = "in0", "out0"  # as pnnx names them
-_HINT = "Replace the op in the model, or leave this runtime out with --targets."
 # Storage and arithmetic narrower than float32, which would hide what the plan's own numbers cost.
 _LOSSY_OPTIONS = (
     "use_fp16_packed",
@@ -152,8 +152,8 @@ def _trace(module: GraphModule, shape: Sequence[int], path: Path) -> None:
             traced = torch.jit.trace(module, torch.zeros(tuple(shape)), check_trace=False)  # type: ignore[no-untyped-call]
             traced.save(str(path))
         except Exception as error:  # an op raises whatever it likes
-            message = f"torch.jit.trace could not record the model: {_tail(str(error), 2)}"
-            raise ConversionError("ncnn", message, _HINT) from error
+            message = f"torch.jit.trace could not record the model: {last_lines(str(error), 2)}"
+            raise ConversionError("ncnn", message, REPLACE) from error
 
 
 def _run_pnnx(traced: Path, shape: Sequence[int]) -> str:
@@ -165,13 +165,9 @@ def _run_pnnx(traced: Path, shape: Sequence[int]) -> str:
     done = subprocess.run(command, cwd=traced.parent, capture_output=True, text=True, errors="replace", check=False)
     printed = done.stdout + done.stderr
     if done.returncode != 0 or not traced.with_name("model.ncnn.bin").exists():
-        message = f"pnnx ended with exit status {done.returncode}:\n{_tail(printed, 5)}"
-        raise ConversionError("ncnn", message, _HINT)
+        message = f"pnnx ended with exit status {done.returncode}:\n{last_lines(printed, 5)}"
+        raise ConversionError("ncnn", message, REPLACE)
     return printed
-
-
-def _tail(text: str, count: int) -> str:
-    return "\n".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
 
 
 def _refuse_unsupported(layers: Sequence[Layer], printed: str) -> None:
@@ -184,7 +180,7 @@ def _refuse_unsupported(layers: Sequence[Layer], printed: str) -> None:
     reasons = [f"ncnn has no layer for {', '.join(named)}"] if named else []
     reasons += [f"pnnx says: {line.strip()}" for line in printed.splitlines() if "support" in line]
     if reasons:
-        raise ConversionError("ncnn", "; ".join(reasons), _HINT)
+        raise ConversionError("ncnn", "; ".join(reasons), REPLACE)
 
 
 def _try_once(artifact: Artifact) -> None:
@@ -214,7 +210,7 @@ class _Session:
         (_, output), *_ = self.tensors(inputs[0], [self._artifact.output.name], keep=False)
         shape = self._artifact.output.shape
         if output.size != np.prod(shape):
-            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", _HINT)
+            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
         return (output.reshape(shape),)
 
     def tensors(
@@ -232,7 +228,7 @@ class _Session:
         for name in names:
             status, matrix = extractor.extract(name)
             if status != 0:
-                raise ConversionError("ncnn", f"ncnn cannot run the network, it ends with status {status}", _HINT)
+                raise ConversionError("ncnn", f"ncnn cannot run the network, it ends with status {status}", REPLACE)
             yield name, np.array(matrix, np.float32)
 
     def kernels(self) -> KernelUse:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 
 if TYPE_CHECKING:
     import onnx
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["export_onnx"]
 
-_HINT = "Replace the op named above, or leave this runtime out with --targets."
 # What torch.onnx says, somewhere in a message of many lines, of an op that it cannot translate.
 _NO_OP = re.compile(r"No ONNX function found for <OpOverload\(op='([\w.]+)'")
 
@@ -52,9 +52,8 @@ def export_onnx(graph: GraphModule, shape: Sequence[int], *, runtime: str, opset
 def _explain(error: Exception, runtime: str) -> ConversionError:
     unknown = sorted(set(_NO_OP.findall(str(error))))
     if unknown:
-        return ConversionError(runtime, f"torch.onnx cannot translate {', '.join(unknown)}", _HINT)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return ConversionError(runtime, f"torch.onnx could not export the model: {lines[0][:400]}", _HINT)
+        return ConversionError(runtime, f"torch.onnx cannot translate {', '.join(unknown)}", REPLACE_NAMED)
+    return ConversionError(runtime, f"torch.onnx could not export the model: {first_line(error)}", REPLACE_NAMED)
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -123,7 +123,7 @@ def lower_activation(module: GraphModule, node: Node, plan: QuantizationPlan, st
     readers = [user for user in node.users if reads(user)]
     if not readers:
         return
-    with module.graph.inserting_after(_after(node)):
+    with module.graph.inserting_after(last_placeholder(node)):
         quantized = module.graph.call_function(_ops().quantize_per_tensor.default, (node, *arguments))
     with module.graph.inserting_after(quantized):
         restored = module.graph.call_function(_ops().dequantize_per_tensor.default, (quantized, *arguments))
@@ -147,7 +147,7 @@ def _reads_integers(user: Node, plan: QuantizationPlan) -> bool:
     return layer is not None and bool(layer.weight_scales) and not layer.dynamic
 
 
-def _after(node: Node) -> Node:
+def last_placeholder(node: Node) -> Node:
     """Placeholders stay together at the top of the graph."""
     while node.op == "placeholder" and node.next.op == "placeholder":
         node = node.next

@@ -15,7 +15,7 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.arithmetic import input_of
 from pocketfit.compress.quantize.fake import fake_quantize_dynamically, weight_limit
-from pocketfit.compress.quantize.lower import plan_bias
+from pocketfit.compress.quantize.lower import last_placeholder, plan_bias
 from pocketfit.compress.quantize.placement import FIXED_RANGES
 from pocketfit.compress.quantize.qat.lsq import ActivationQuantizer, WeightQuantizer, straight_through
 from pocketfit.graph.attributes import delete_tensor, get_tensor, set_tensor
@@ -128,10 +128,7 @@ class _Builder:
 
     def _quantize(self, node: Node, readers: list[Node]) -> None:
         """Put the quantizer of the node's scale group between it and its readers."""
-        after = node
-        while after.op == "placeholder" and after.next.op == "placeholder":
-            after = after.next
-        with self.module.graph.inserting_after(after):
+        with self.module.graph.inserting_after(last_placeholder(node)):
             quantized = self._call(*self._quantizer(node), node)
         for reader in readers:
             reader.replace_input_with(node, quantized)

@@ -6,7 +6,7 @@ The plan comes from crops of other images; it is calibrated at one size and hold
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,18 +16,26 @@ from PIL import Image
 from benchmarks.real_data import imagenet_1300
 from benchmarks.real_sr import as_input, imdn_x2, psnr_y, set5_x2
 from benchmarks.results import Row
-from pocketfit.compress.quantize.bias_correction import correct_biases
 from pocketfit.compress.quantize.calibrate import calibrate
+from pocketfit.compress.quantize.divergence import divergence
+from pocketfit.compress.quantize.draft import Bench, draw
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.ranges import Ranges
 from pocketfit.compress.quantize.recipe import Recipe
+from pocketfit.compress.quantize.rungs import FloatBetween, MixPrecision
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.compress.quantize.statistics import TensorStatistics
+from pocketfit.graph.running import run_graph
 from pocketfit.models.canonical import canonicalise
+from pocketfit.rescuing import SHARES
 from pocketfit.types import LoadedModel, QuantizationPlan, Scheme
 
 SIDE = 64
 CROPS = 40
+# Mixed precision is judged on each so many-th crop.
+JUDGED = 8
+TARGET_DB = 0.15
 
 
 def rows() -> Iterator[Row]:
@@ -36,19 +44,8 @@ def rows() -> Iterator[Row]:
     floats = _psnr(images, lambda net, small: _float(net, small))
     model = _model(SIDE, SIDE)
     crops = _crops()
-    begin = time.perf_counter()
-    statistics = calibrate(model.graph, crops, place(model.graph).tensors)
-    calibrating = time.perf_counter() - begin
-    for method, ranges, correct in (
-        ("min-max, nothing corrected", Ranges.MIN_MAX, False),
-        ("default plan", Ranges.MSE, True),
-    ):
-        begin = time.perf_counter()
-        plan = int8_plan(model, statistics, data_fingerprint="", samples=CROPS, recipe=Recipe(ranges=ranges))
-        if correct:
-            plan, _ = correct_biases(model, plan, crops)
-        seconds = calibrating + time.perf_counter() - begin
-        for scheme in Scheme:
+    for scheme in Scheme:
+        for method, plan, seconds in _plans(model, crops, scheme):
             psnr = _psnr(images, lambda net, small, plan=plan, scheme=scheme: _int8(net, plan, scheme, small))
             yield {
                 "model": "imdn_x2",
@@ -59,7 +56,44 @@ def rows() -> Iterator[Row]:
                 "drop_db": floats - psnr,
                 "seconds": seconds,
                 "samples": len(images),
+                "int8_layers": sum(bool(layer.weight_scales) for layer in plan.layers.values()),
+                "layers": len(place(model.graph).layers),
             }
+            if floats - psnr <= TARGET_DB:
+                break
+
+
+def _plans(
+    model: LoadedModel, crops: list[np.ndarray], scheme: Scheme
+) -> Iterator[tuple[str, QuantizationPlan, float]]:
+    """Plain min-max, the default plan, then the rungs that do something for such a network, with their seconds."""
+    begin = time.perf_counter()
+    statistics = calibrate(model.graph, crops, place(model.graph).tensors)
+    plan = int8_plan(model, statistics, data_fingerprint="", samples=CROPS, recipe=Recipe(ranges=Ranges.MIN_MAX))
+    yield "min-max, nothing corrected", plan, time.perf_counter() - begin
+    bench = _bench(model, crops, statistics, scheme)
+    draft = draw(bench, model, Recipe())
+    loss = bench.loss(draft.variant)
+    yield "default plan", draft.variant.plan, time.perf_counter() - begin
+    for step in (FloatBetween(), *(MixPrecision(share) for share in SHARES)):
+        offered = step.climb(bench, draft)
+        if offered is not None and (reached := bench.loss(offered.variant)) < loss:
+            draft, loss = offered, reached
+            yield step.name, draft.variant.plan, time.perf_counter() - begin
+
+
+def _bench(
+    model: LoadedModel, crops: list[np.ndarray], statistics: Mapping[str, TensorStatistics], scheme: Scheme
+) -> Bench:
+    judged = [np.concatenate(crops[::JUDGED])]
+    floats = run_graph(model.graph, judged)
+    return Bench(
+        model=model,
+        samples=crops,
+        schemes=(scheme,),
+        statistics=lambda model: statistics,
+        loss=lambda variant: divergence(simulate(variant.model, variant.plan, scheme, judged), floats),
+    )
 
 
 def _model(height: int, width: int) -> LoadedModel:

@@ -25,6 +25,7 @@ from pocketfit.compress.quantize.rungs import (
     ChooseRanges,
     CorrectBiases,
     Equalize,
+    FloatBetween,
     MixPrecision,
     Reconstruct,
     Smooth,
@@ -82,7 +83,9 @@ class Rescue:
         repairs: list[Step] = [Equalize(), Smooth(), CorrectBiases()]
         if self.recipe.levels is Levels.LINEAR:  # rounding of another kind would leave the powers of two
             repairs += [Reconstruct(), AdaptRounding()]
-        mixes = [MixPrecision(share, self.per) for share in SHARES]
+        # Float between layers costs time and no byte.
+        mixes: list[Step] = [FloatBetween()] if self.per == "size" else []
+        mixes += [MixPrecision(share, self.per) for share in SHARES]
         training = [] if self.training is None else [Train(self.training)]
         return (ChooseRanges(), *repairs, *mixes, *training)
 

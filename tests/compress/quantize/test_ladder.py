@@ -7,22 +7,32 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from pocketfit.compress.quantize.calibrate import calibrate
 from pocketfit.compress.quantize.divergence import divergence
 from pocketfit.compress.quantize.draft import Bench, Draft, draw, spare
 from pocketfit.compress.quantize.ladder import Target, climb
+from pocketfit.compress.quantize.placement import fused_activation, is_layer, place
 from pocketfit.compress.quantize.plan import float_plan
 from pocketfit.compress.quantize.recipe import Recipe
-from pocketfit.compress.quantize.rungs import ChooseRanges, CorrectBiases, MixPrecision
+from pocketfit.compress.quantize.rungs import ChooseRanges, CorrectBiases, FloatBetween, MixPrecision
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.weights import with_weights
 from pocketfit.types import LoadedModel, Precision, Scheme, Score, Variant
 
+Load = Callable[[Callable[[], nn.Module], tuple[int, ...]], LoadedModel]
+
 
 @pytest.fixture(scope="module")
 def bench(model: LoadedModel, samples: list[np.ndarray], statistics: dict[str, TensorStatistics]) -> Bench:
+    return bench_of(model, samples, statistics)
+
+
+def bench_of(model: LoadedModel, samples: list[np.ndarray], statistics: dict[str, TensorStatistics]) -> Bench:
     floats = simulate(model, float_plan(model, Precision.FLOAT32), Scheme.AFFINE, samples)
 
     def loss(variant: Variant) -> float:
@@ -167,6 +177,42 @@ def test_mixed_precision_spares_the_layer_that_was_ruined(bench: Bench) -> None:
 
 def test_mixed_precision_without_a_budget_offers_nothing(bench: Bench) -> None:
     assert MixPrecision(share=0.0).climb(bench, draw(bench, bench.model, Recipe())) is None
+
+
+def test_float_between_layers_leaves_layers_and_nothing_else_in_int8(bench: Bench) -> None:
+    draft = draw(bench, bench.model, Recipe())
+    freed = FloatBetween().climb(bench, draft)
+    assert freed is not None
+    assert freed.variant.plan.layers == draft.variant.plan.layers
+    graph = freed.variant.model.graph.graph
+    layers = {node for node in graph.nodes if is_layer(node)}
+    needed = {node.name for layer in layers for node in (layer, fused_activation(layer), layer.args[0]) if node}
+    assert set(freed.variant.plan.activations) <= needed
+    assert FloatBetween().climb(bench, freed) is None
+
+
+def test_a_tensor_that_leaves_its_group_gets_a_scale_of_its_own(load: Load) -> None:
+    """Joined with large values a tensor has their coarse steps; once the joint is float it has no need to."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+            nn.init.constant_(self.two.weight, 50.0)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            one = self.one(x)
+            return torch.cat([self.three(one).flatten(1), one.flatten(1), self.two(x).flatten(1)], 1)
+
+    model = load(Joined, (3, 4, 4))
+    samples = [np.random.default_rng(0).normal(size=(16, 3, 4, 4)).astype(np.float32)]
+    bench = bench_of(model, samples, calibrate(model.graph, samples, place(model.graph).tensors))
+    draft = draw(bench, model, Recipe())
+    freed = FloatBetween().climb(bench, draft)
+    assert freed is not None
+    before, after = (one.variant.plan.activations["conv2d"] for one in (draft, freed))
+    assert before.group and not after.group
+    assert after.scale < before.scale / 10
 
 
 def test_divergence_of_equal_outputs_is_zero_and_of_broken_ones_infinite() -> None:

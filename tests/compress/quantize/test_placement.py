@@ -229,3 +229,25 @@ def test_a_whole_network(model: LoadedModel) -> None:
     assert placement.layers == ("conv2d", "conv2d_1", "conv2d_2", "linear")
     assert list(placement.tensors) == ["x", "hardtanh", "conv2d_1", "hardswish", "conv2d_2", "relu", "mean", "linear"]
     assert groups(placement) == []
+
+
+# Between float neighbours.
+
+
+def test_a_standard_deviation_stays_float(placed: Place) -> None:
+    """Squares need more than 8 bits, and no runtime has an integer kernel for them."""
+
+    def contrast(net: Convolutions, x: torch.Tensor) -> torch.Tensor:
+        features = net.one(x)
+        mean = features.mean((2, 3), keepdim=True)
+        deviation = (features - mean).pow(2).mean((2, 3), keepdim=True).sqrt()
+        return net.two(deviation + mean)
+
+    placement = placed(contrast)
+    assert {"conv2d", "mean", "add", "conv2d_1"} <= set(placement.tensors)
+    assert not {"sub", "pow_1", "mean_1"} & set(placement.tensors)
+
+
+def test_an_activation_of_an_int8_layer_stays_int8_before_float_ops(placed: Place) -> None:
+    placement = placed(lambda net, x: net.one(x).relu().sqrt())
+    assert "relu" in placement.tensors

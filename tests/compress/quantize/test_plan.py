@@ -10,7 +10,9 @@ from torch import nn
 from pocketfit.compress.quantize.calibrate import calibrate
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
-from pocketfit.compress.quantize.ranges import affine_from_range, mse_affine, mse_symmetric
+from pocketfit.compress.quantize.ranges import affine_from_range, mse_affine
+from pocketfit.compress.quantize.ranges.mse import MeanSquaredError
+from pocketfit.compress.quantize.readers import read_through
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.types import LoadedModel, Precision, QuantizationPlan, Scheme
@@ -45,15 +47,17 @@ def test_layers_know_where_they_come_from(plan: QuantizationPlan) -> None:
 
 
 def test_activations_are_those_of_the_statistics(
-    plan: QuantizationPlan, statistics: dict[str, TensorStatistics]
+    model: LoadedModel, plan: QuantizationPlan, statistics: dict[str, TensorStatistics]
 ) -> None:
+    nodes = {node.name: node for node in model.graph.graph.nodes}
     for name, activation in plan.activations.items():
         seen = statistics[name]
         assert (activation.minimum, activation.maximum) == (seen.minimum, seen.maximum)
+        method = MeanSquaredError(read_through(nodes[name]))
         # The answer of the model is never clipped.
-        expected = affine_from_range(seen.minimum, seen.maximum) if name == "linear" else mse_affine(seen)
+        expected = affine_from_range(seen.minimum, seen.maximum) if name == "linear" else method.affine(seen)
         assert (activation.scale, activation.zero_point) == expected
-        assert activation.symmetric_scale == mse_symmetric(seen)
+        assert activation.symmetric_scale == method.symmetric(seen)
         assert activation.group == ""  # nothing is shared in this network
 
 

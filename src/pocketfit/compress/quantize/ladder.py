@@ -1,6 +1,7 @@
 """The rescue ladder: repair a quantized model step by step, stop at the target, keep the best.
 
-    plain → ranges → equalization → SmoothQuant → bias correction → GPTQ → AdaRound → mixed precision → training
+    plain → ranges → equalization → SmoothQuant → bias correction → GPTQ → AdaRound → float between layers
+          → mixed precision → training
 
 Each step starts from the best draft so far. What it offers is judged on held-out samples and kept only if it answers
 more like the float model; the ladder ends at the first draft whose accuracy drop is within the target. The held-out

@@ -11,6 +11,8 @@
    (SqueezeNet, whose last op is a mean, then answers 1.5% of images differently). A layer that writes the answer must
    quantize it to stay on an INT8 kernel; its range is never clipped.
 7. What is to stay float stays float, layer or other op; its result is quantized only where something else needs it.
+8. An op between float neighbours stays float with them: where only ops that no runtime computes in integers (a power, a
+   root, a quotient) read it, or only such write what it reads, 8 bits would save nothing and lose what squares need.
 
 Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
 "Quantize ONNX models", on Q/DQ placement.
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -142,6 +144,7 @@ def place(graph: torch.fx.GraphModule, keep_float: Collection[str] = ()) -> Plac
     kept = frozenset(keep_float) | {
         fused.name for node in nodes if node.name in keep_float and (fused := fused_activation(node)) is not None
     }
+    kept |= _among_floats(nodes, kept)
     layers = tuple(node.name for node in nodes if is_layer(node) and node.name not in kept)
     quantized = [node for node in nodes if _is_quantized(node, kept)]
     tensors = _groups(quantized)
@@ -149,6 +152,43 @@ def place(graph: torch.fx.GraphModule, keep_float: Collection[str] = ()) -> Plac
     for group in [answer for answer in answers if _can_stay_float(graph, tensors, answer, kept)]:
         tensors = {name: other for name, other in tensors.items() if other != group}
     return Placement(layers=layers, tensors=tensors, answers=frozenset(answers & set(tensors.values())))
+
+
+def _among_floats(nodes: list[Node], kept: frozenset[str]) -> frozenset[str]:
+    """Ops that could be INT8, but are read or written by float ops alone (rule 8)."""
+
+    def computes_float(node: Node) -> bool:
+        could = _is_int8_layer(node, kept) or _is_quantizable(node, kept)
+        return node.op == "call_function" and _is_float_tensor(node) and (not could or node.name in found)
+
+    # An INT8 layer needs its result in INT8, and so the activation that is fused into it.
+    of_layers = {fused_activation(node) for node in nodes if _is_int8_layer(node, kept)}
+    candidates = [
+        node
+        for node in nodes
+        if node.op == "call_function"
+        and node.target in REQUANTIZING
+        and node.name not in kept
+        and node not in of_layers
+    ]
+    found: frozenset[str] = frozenset()
+    while True:
+        between = {
+            node.name
+            for node in candidates
+            if node.name not in found
+            if _all(computes_float(user) for user in node.users)
+            or _all(computes_float(source) for source in node.all_input_nodes if source.op != "get_attr")
+        }
+        if not between:
+            return found
+        found |= between
+
+
+def _all(answers: Iterable[bool]) -> bool:
+    """Whether there are answers and all are yes."""
+    answers = list(answers)
+    return bool(answers) and all(answers)
 
 
 def _can_stay_float(graph: torch.fx.GraphModule, tensors: dict[str, str], group: str, kept: frozenset[str]) -> bool:

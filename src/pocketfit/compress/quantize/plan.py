@@ -11,19 +11,29 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import FIXED_RANGES, Placement, is_layer, place
 from pocketfit.compress.quantize.ranges import (
+    RangeMethod,
     Ranges,
     range_method,
     room_for_bias,
     sixteen_bit_scale,
     weight_scales,
 )
+from pocketfit.compress.quantize.readers import read_through
 from pocketfit.compress.quantize.recipe import Granularity, Recipe
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import source_of
 from pocketfit.types import ActivationPlan, LayerPlan, LoadedModel, Precision, QuantizationPlan
 
-__all__ = ["float_plan", "int8_plan", "plan_from_json", "plan_to_json", "sixteen_bits", "weight_bits_of"]
+__all__ = [
+    "activation_plans",
+    "float_plan",
+    "int8_plan",
+    "plan_from_json",
+    "plan_to_json",
+    "sixteen_bits",
+    "weight_bits_of",
+]
 
 _ADAPTER = TypeAdapter(QuantizationPlan)
 STATIC_W8A8 = Recipe()
@@ -55,7 +65,7 @@ def int8_plan(
     kept = recipe.keep_float | recipe.half
     activations: dict[str, ActivationPlan] = {}
     if recipe.activation_bits <= 16:
-        activations = _activations(model.graph, place(model.graph, kept), statistics, recipe)
+        activations = activation_plans(model.graph, place(model.graph, kept), statistics, recipe)
     bits = weight_bits_of(model.graph, recipe)
     layers = {}
     for node in _layers(model.graph):
@@ -77,6 +87,32 @@ def weight_bits_of(graph: GraphModule, recipe: Recipe) -> dict[str, int]:
     """Bits of each layer's weight: depthwise layers and the first one keep 8."""
     layers = _layers(graph)
     return {node.name: 8 if node is layers[0] or _is_depthwise(graph, node) else recipe.weight_bits for node in layers}
+
+
+def activation_plans(
+    graph: GraphModule, placement: Placement, statistics: Mapping[str, TensorStatistics], recipe: Recipe
+) -> dict[str, ActivationPlan]:
+    """The numbers of every tensor of the placement, each group from the statistics of its members together."""
+    members: dict[str, list[str]] = {}
+    for name, group in placement.tensors.items():
+        members.setdefault(group, []).append(name)
+    nodes = {node.name: node for node in graph.graph.nodes}
+    plans: dict[str, ActivationPlan] = {}
+    for group, names in members.items():
+        shared = merge(statistics[name] for name in names)
+        if recipe.activation_bits == 16 or not recipe.wide.isdisjoint(names):
+            plans |= {name: sixteen_bits(statistics, name, placement) for name in names}
+            continue
+        # Clipping the model's answer makes equals of the best ones: it keeps the whole range.
+        ranges = Ranges.MIN_MAX if group in placement.answers else recipe.ranges
+        through = read_through(nodes[group]) if len(names) == 1 else None
+        affine, symmetric = (range_method(one, through) for one in (ranges, recipe.ranges))
+        numbers = _eight_bits(shared, affine, symmetric, FIXED_RANGES.get(nodes[group].target))
+        for name in names:
+            own = statistics[name]
+            shared_by = group if len(names) > 1 else ""
+            plans[name] = replace(numbers, minimum=own.minimum, maximum=own.maximum, group=shared_by)
+    return {name: plans[name] for name in placement.tensors}
 
 
 def sixteen_bits(statistics: Mapping[str, TensorStatistics], name: str, placement: Placement) -> ActivationPlan:
@@ -136,32 +172,8 @@ def _array(graph: GraphModule, node: object) -> np.ndarray:
     return values
 
 
-def _activations(
-    graph: GraphModule, placement: Placement, statistics: Mapping[str, TensorStatistics], recipe: Recipe
-) -> dict[str, ActivationPlan]:
-    members: dict[str, list[str]] = {}
-    for name, group in placement.tensors.items():
-        members.setdefault(group, []).append(name)
-    targets = {node.name: node.target for node in graph.graph.nodes}
-    plans: dict[str, ActivationPlan] = {}
-    for group, names in members.items():
-        shared = merge(statistics[name] for name in names)
-        if recipe.activation_bits == 16 or not recipe.wide.isdisjoint(names):
-            plans |= {name: sixteen_bits(statistics, name, placement) for name in names}
-            continue
-        # Clipping the model's answer makes equals of the best ones: it keeps the whole range.
-        ranges = Ranges.MIN_MAX if group in placement.answers else recipe.ranges
-        numbers = _eight_bits(shared, ranges, FIXED_RANGES.get(targets[group]), recipe.ranges)
-        for name in names:
-            own = statistics[name]
-            shared_by = group if len(names) > 1 else ""
-            plans[name] = replace(numbers, minimum=own.minimum, maximum=own.maximum, group=shared_by)
-    return {name: plans[name] for name in placement.tensors}
-
-
 def _eight_bits(
-    statistics: TensorStatistics, affine: Ranges, fixed: tuple[float, int] | None, symmetric: Ranges
+    statistics: TensorStatistics, affine: RangeMethod, symmetric: RangeMethod, fixed: tuple[float, int] | None
 ) -> ActivationPlan:
-    scale, zero_point = fixed or range_method(affine).affine(statistics)
-    symmetric_scale = range_method(symmetric).symmetric(statistics)
-    return ActivationPlan(0.0, 0.0, scale, zero_point, symmetric_scale)
+    scale, zero_point = fixed or affine.affine(statistics)
+    return ActivationPlan(0.0, 0.0, scale, zero_point, symmetric.symmetric(statistics))

@@ -2,6 +2,7 @@ import numpy as np
 import torch
 
 from pocketfit.compress.quantize.ranges import affine_from_range, mse_affine, mse_symmetric
+from pocketfit.compress.quantize.ranges.mse import MeanSquaredError
 from pocketfit.compress.quantize.statistics import TensorStatistics, observe
 
 
@@ -43,3 +44,21 @@ def test_fewer_bits_are_clipped_further() -> None:
     statistics = observe("x", torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)))
     assert 3.6 < 127 * mse_symmetric(statistics) < 4.4
     assert 2.2 < 7 * mse_symmetric(statistics, 4) < 2.9
+
+
+def test_what_the_reader_ignores_takes_no_range() -> None:
+    """A hard-swish is zero below -3: whatever lies there may be clipped, and the rest has finer steps."""
+    statistics = observe("x", torch.randn(100_000, generator=torch.Generator().manual_seed(0)) * 8)
+
+    def hard_swish(values: np.ndarray) -> np.ndarray:
+        return values * np.clip(values + 3, 0, 6) / 6
+
+    method = MeanSquaredError(hard_swish)
+    scale, zero_point = method.affine(statistics)
+    plain, _ = mse_affine(statistics)
+    assert scale < 0.75 * plain
+    assert -8 < (0 - zero_point) * scale <= -2.9
+    x = statistics.centers
+    restored = (np.clip(np.round(x / scale) + zero_point, 0, 255) - zero_point) * scale
+    behind = float((statistics.histogram * (hard_swish(x) - hard_swish(restored)) ** 2).sum())
+    assert behind < affine_error(statistics, *mse_affine(statistics))

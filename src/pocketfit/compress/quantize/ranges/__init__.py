@@ -11,6 +11,7 @@ from pocketfit.compress.quantize.ranges.mse import MeanSquaredError, mse_affine,
 from pocketfit.compress.quantize.ranges.parameters import affine_from_range, sixteen_bit_scale
 from pocketfit.compress.quantize.ranges.percentile import Percentile
 from pocketfit.compress.quantize.ranges.weights import room_for_bias, weight_scales
+from pocketfit.compress.quantize.readers import ReadThrough
 
 __all__ = [
     "RangeMethod",
@@ -27,11 +28,15 @@ __all__ = [
 _METHODS: Mapping[Ranges, RangeMethod] = {
     Ranges.MIN_MAX: MinMax(),
     Ranges.PERCENTILE: Percentile(),
-    Ranges.MSE: MeanSquaredError(),
     Ranges.KL: KullbackLeibler(),
 }
 
 
-def range_method(ranges: Ranges) -> RangeMethod:
-    """The method of that name."""
-    return _METHODS[ranges]
+def range_method(ranges: Ranges, through: ReadThrough | None = None) -> RangeMethod:
+    """The method of that name.
+
+    Args:
+        ranges: its name.
+        through: the activation that alone reads the tensor; only the mean squared error asks for it.
+    """
+    return MeanSquaredError(through) if ranges == Ranges.MSE else _METHODS[ranges]

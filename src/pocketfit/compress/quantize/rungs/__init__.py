@@ -1,5 +1,6 @@
 """The steps of the rescue ladder, one a file, in the order in which they are tried."""
 
+from pocketfit.compress.quantize.rungs.between import FloatBetween
 from pocketfit.compress.quantize.rungs.correction import CorrectBiases
 from pocketfit.compress.quantize.rungs.equalization import Equalize
 from pocketfit.compress.quantize.rungs.mixed import MixPrecision
@@ -13,6 +14,7 @@ __all__ = [
     "ChooseRanges",
     "CorrectBiases",
     "Equalize",
+    "FloatBetween",
     "MixPrecision",
     "Reconstruct",
     "Smooth",

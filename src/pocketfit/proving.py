@@ -22,6 +22,7 @@ import psutil
 
 from pocketfit.devices.host import describe_host, measure_on_host
 from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
+from pocketfit.preflight.blame import explain
 from pocketfit.runtimes import isolate, require, runs_here, why_not_run_here
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.stages import Stage, Stages
@@ -186,7 +187,8 @@ class Prover:
 
         folder = self.stages.stored(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
         if (folder / "failure.json").exists():
-            raise ConversionError(*json.loads((folder / "failure.json").read_text()))
+            failure = ConversionError(*json.loads((folder / "failure.json").read_text()))
+            raise explain(failure, planned.variant.model.graph)
         return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
 
     def run(self, artifact: Artifact, key: str) -> tuple[np.ndarray, KernelUse]:

@@ -20,6 +20,7 @@ from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
+from pocketfit.cli.preflight import preflight
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
@@ -36,6 +37,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     demo,
     verify,
     inspect,
+    preflight,
     runtimes,
     opencl,
     doctor,

@@ -15,7 +15,7 @@ from pocketfit.models.exported import read_program
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
 
-__all__ = ["restore", "save"]
+__all__ = ["restore", "save", "write_program"]
 
 GRAPH = "model.pt2"
 FIELDS = "model.json"
@@ -44,14 +44,24 @@ def save(model: LoadedModel, folder: Path) -> None:
         model: in canonical form; `restore` gives the same node names and attribute paths.
         folder: where to write.
     """
+    write_program(model, folder / GRAPH)
+    fields = {name: value for name, value in vars(model).items() if name != "graph"}
+    (folder / FIELDS).write_bytes(_ADAPTER.dump_json(_Fields(**fields), indent=2))
+
+
+def write_program(model: LoadedModel, path: Path) -> None:
+    """Write the graph alone, as `torch.export.save` would.
+
+    Args:
+        model: in canonical form.
+        path: of the `.pt2` file, in an existing folder.
+    """
     example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
     program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
     # Through memory: on a full disk torch's own writer ends the process instead of raising.
     content = io.BytesIO()
     torch.export.save(program, content)
-    (folder / GRAPH).write_bytes(content.getbuffer())
-    fields = {name: value for name, value in vars(model).items() if name != "graph"}
-    (folder / FIELDS).write_bytes(_ADAPTER.dump_json(_Fields(**fields), indent=2))
+    path.write_bytes(content.getbuffer())
 
 
 def restore(folder: Path) -> LoadedModel:

@@ -1,0 +1,143 @@
+"""Everything that can be said of a model and a runtime before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.fx import Node
+
+from pocketfit.inspection.recorder import record
+from pocketfit.preflight.blame import Place, place_of
+from pocketfit.preflight.delegates import DELEGATES, Delegate
+from pocketfit.preflight.int8 import Int8, expect
+from pocketfit.preflight.partitions import Partitions, partition
+from pocketfit.preflight.rewrites import offered
+from pocketfit.preflight.support import Support, Verdict, of_op
+from pocketfit.types import LoadedModel, Precision, Runtime
+
+__all__ = ["Accelerated", "Doubt", "Outlook", "check"]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """An op that may keep a model from being converted.
+
+    Args:
+        op: aten name, such as `aten.mish.default`.
+        count: how often the model uses it.
+        place: of its first use.
+        support: what is known of it.
+        becomes: the ops it can be rewritten into; empty where no rewrite helps.
+    """
+
+    op: str
+    count: int
+    place: Place
+    support: Support
+    becomes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Accelerated:
+    """What a delegate would take.
+
+    Args:
+        delegate: its name.
+        partitions: how the ops divide.
+        macs_share: of all multiply-accumulates, 0..1, on the delegate.
+        fallback_ops: aten names of ops that stay on the CPU.
+        int8: whether it computes in INT8.
+        source: where that is documented.
+    """
+
+    delegate: str
+    partitions: Partitions
+    macs_share: float
+    fallback_ops: tuple[str, ...]
+    int8: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is to be expected of one runtime.
+
+    Args:
+        runtime: its name.
+        ops: number of ops in the model.
+        doubts: ops that are refused, taken in part, or were never tried.
+        precisions: that its files can have.
+        int8: whether INT8 would pay.
+        delegates: what each accelerator would take.
+    """
+
+    runtime: str
+    ops: int
+    doubts: tuple[Doubt, ...]
+    precisions: tuple[Precision, ...]
+    int8: Int8
+    delegates: tuple[Accelerated, ...]
+
+    @property
+    def refused(self) -> tuple[Doubt, ...]:
+        """Those that stop the conversion as the model stands."""
+        return tuple(doubt for doubt in self.doubts if doubt.support.verdict is Verdict.REFUSED)
+
+
+def check(model: LoadedModel, runtimes: Sequence[Runtime]) -> tuple[Outlook, ...]:
+    """What is to be expected of a model in each runtime; nothing is converted.
+
+    Args:
+        model: in canonical form.
+        runtimes: need not be installed.
+    """
+    records = record(model.graph, torch.zeros(model.input.shape))
+    macs = {one.node.name: one.macs for one in records}
+    ops = [node for node in model.graph.graph.nodes if node.op == "call_function" and "getitem" not in node.name]
+    return tuple(_outlook(model, ops, macs, runtime) for runtime in runtimes)
+
+
+def _outlook(model: LoadedModel, ops: Sequence[Node], macs: dict[str, int], runtime: Runtime) -> Outlook:
+    info = runtime.info
+    return Outlook(
+        runtime=info.name,
+        ops=len(ops),
+        doubts=_doubts(model, ops, info.name),
+        precisions=info.precisions,
+        int8=expect(model.graph, macs, info),
+        delegates=tuple(_accelerated(ops, macs, one) for one in DELEGATES if one.runtime == info.name),
+    )
+
+
+def _doubts(model: LoadedModel, ops: Sequence[Node], runtime: str) -> tuple[Doubt, ...]:
+    uses: dict[str, list[Node]] = {}
+    for node in ops:
+        uses.setdefault(str(node.target), []).append(node)
+    support = {op: of_op(nodes[0], runtime) for op, nodes in uses.items()}
+    refused = [op for op, known in support.items() if known.verdict is Verdict.REFUSED]
+    rewrites = offered(model, runtime, refused) if refused else {}
+    return tuple(
+        Doubt(op, len(nodes), place_of(nodes[0]), support[op], rewrites.get(op, ()))
+        for op, nodes in uses.items()
+        if support[op].verdict is not Verdict.TAKEN
+    )
+
+
+def _accelerated(ops: Sequence[Node], macs: dict[str, int], delegate: Delegate) -> Accelerated:
+    found = partition(ops, lambda node: delegate.takes(_packet(node)))
+    total = sum(macs.values())
+    names = {node.name: node for node in ops}
+    return Accelerated(
+        delegate=delegate.name,
+        partitions=found,
+        macs_share=sum(macs[name] for name in found.delegated) / total if total else 0.0,
+        fallback_ops=tuple(sorted({_packet(names[name]) for name in found.fallback})),
+        int8=delegate.int8,
+        source=delegate.source,
+    )
+
+
+def _packet(node: Node) -> str:
+    return str(node.target).split(".")[1]

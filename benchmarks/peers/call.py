@@ -28,12 +28,16 @@ class PeerResult:
         seconds: Of quantization alone, with the writing of the quantized file; no imports, no evaluation.
         version: Of the peer.
         method: What it did, in a few words.
+        int8_layers: That run on INT8 kernels in ONNX Runtime; None for a peer whose result is its own simulation.
+        layers: Convolutions and linear layers that there are; None likewise.
     """
 
     outputs: np.ndarray
     seconds: float
     version: str
     method: str
+    int8_layers: int | None = None
+    layers: int | None = None
 
 
 class PeerError(RuntimeError):

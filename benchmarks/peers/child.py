@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+
+_INT8_OPS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger", "QGemm", "MatMulIntegerToFloat")
+_FLOAT_OPS = ("Conv", "FusedConv", "ConvTranspose", "Gemm", "FusedGemm", "MatMul", "FusedMatMul")
 
 Feed = dict[str, np.ndarray]
 
@@ -52,7 +57,14 @@ def serve(make: type[Peer]) -> None:
     peer.quantize(source, calibration, target)
     seconds = time.perf_counter() - start
     np.save(folder / "outputs.npy", _outputs(target, _feeds(name, folder / "evaluation.npy")))
-    about = {"seconds": seconds, "version": metadata.version(peer.distribution), "method": peer.method}
+    int8, layers = _kernels(target, folder)
+    about = {
+        "seconds": seconds,
+        "version": metadata.version(peer.distribution),
+        "method": peer.method,
+        "int8_layers": int8,
+        "layers": layers,
+    }
     (folder / "result.json").write_text(json.dumps(about))
 
 
@@ -63,3 +75,13 @@ def _feeds(name: str, samples: Path) -> list[Feed]:
 def _outputs(model: Path, feeds: list[Feed]) -> np.ndarray:
     session = ort.InferenceSession(model)
     return np.concatenate([session.run(None, feed)[0] for feed in feeds]).astype(np.float32)
+
+
+def _kernels(model: Path, folder: Path) -> tuple[int, int]:
+    """How many layers run on INT8 kernels once ONNX Runtime has optimised the file, and how many there are."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    ort.InferenceSession(model, options)
+    counts = Counter(node.op_type for node in onnx.load(folder / "optimised.onnx").graph.node)
+    int8 = sum(counts[op] for op in _INT8_OPS)
+    return int8, int8 + sum(counts[op] for op in _FLOAT_OPS)

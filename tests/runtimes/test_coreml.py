@@ -375,6 +375,20 @@ def test_an_op_that_fails_inside_the_converter_is_named(tmp_path: Path) -> None:
         CoreML().convert(Variant(model, float_plan(model, Precision.FLOAT32)), tmp_path)
 
 
+class Terse(TinyModel):
+    """Writes nothing that PyTorch fills in by itself."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = nn.functional.max_pool2d(x, 2) + nn.functional.avg_pool2d(x, 2)
+        return nn.functional.hardtanh(pooled, -2, 2).clamp(min=-1)
+
+
+def test_what_pytorch_fills_in_is_written_out(tmp_path: Path) -> None:
+    model = canonicalise(build(Terse), Terse.input_shape, name="terse")
+    artifact = CoreML().convert(Variant(model, float_plan(model, Precision.FLOAT32)), tmp_path)
+    assert artifact.output.shape == (1, 3, 8, 8)
+
+
 def test_another_runtimes_plan_is_refused(tmp_path: Path) -> None:
     case = case_of(Mixed)
     with pytest.raises(ConversionError, match="cannot express the plan"):

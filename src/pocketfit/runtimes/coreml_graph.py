@@ -22,6 +22,14 @@ from pocketfit.types import LayerPlan, Precision, Variant
 __all__ = ["coreml_graph", "register_restore_half"]
 
 
+aten = torch.ops.aten
+
+_POOLINGS = frozenset(
+    {aten.avg_pool1d.default, aten.avg_pool2d.default, aten.max_pool1d.default, aten.max_pool2d.default}
+)
+_BOUNDED = frozenset({aten.clamp.default, aten.hardtanh.default})
+
+
 @torch.library.custom_op("pocketfit::restore_half", mutates_args=())
 def restore_half(stored: torch.Tensor) -> torch.Tensor:
     """A weight stored in half as float32."""
@@ -62,7 +70,17 @@ def coreml_graph(variant: Variant, *, half: bool) -> GraphModule:
             elif weight.integers is None and not half:
                 _store_half(graph, name, weight)
         finish(graph)
+    _spell_out(graph)
     return graph
+
+
+def _spell_out(graph: GraphModule) -> None:
+    """Write out what coremltools does not fill in: a stride that is the kernel, and bounds as floats."""
+    for node in graph.graph.nodes:
+        if node.target in _POOLINGS and len(node.args) == 2:
+            node.args = (*node.args, node.args[1])
+        elif node.target in _BOUNDED:
+            node.args = (node.args[0], *(None if bound is None else float(bound) for bound in node.args[1:]))
 
 
 def _restore_biases(graph: GraphModule) -> None:

@@ -16,6 +16,7 @@ from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace, aliased_writes
 from pocketfit.graph.unroll_recurrent import UnrollRecurrent
+from pocketfit.graph.write_out_shorthands import WriteOutShorthands
 
 __all__ = [
     "DEFAULT_PASSES",
@@ -29,6 +30,7 @@ __all__ = [
     "RemoveIdentity",
     "RemoveInPlace",
     "UnrollRecurrent",
+    "WriteOutShorthands",
     "aliased_writes",
     "optimise",
 ]

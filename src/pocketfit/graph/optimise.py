@@ -15,6 +15,7 @@ from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace
 from pocketfit.graph.unroll_recurrent import UnrollRecurrent
+from pocketfit.graph.write_out_shorthands import WriteOutShorthands
 
 __all__ = ["DEFAULT_PASSES", "optimise"]
 
@@ -26,6 +27,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     RemoveIdentity(),
     UnrollRecurrent(),
     DecomposeAttention(),
+    WriteOutShorthands(),
     FoldConstants(),
     ExplicitPadding(),
     FoldBatchNorm(),

@@ -75,10 +75,13 @@ def coreml_graph(variant: Variant, *, half: bool) -> GraphModule:
 
 
 def _spell_out(graph: GraphModule) -> None:
-    """Write out what coremltools does not fill in: a stride that is the kernel, and bounds as floats."""
+    """Write out what coremltools does not fill in: a stride that is the kernel, an epsilon, and bounds as floats."""
     for node in graph.graph.nodes:
         if node.target in _POOLINGS and len(node.args) == 2:
             node.args = (*node.args, node.args[1])
+        elif node.target is aten.rms_norm.default and len(node.args) < 4:
+            x, sizes, weight = (*node.args, None)[:3]
+            node.args = (x, sizes, weight, torch.finfo(torch.float32).eps)
         elif node.target in _BOUNDED:
             node.args = (node.args[0], *(None if bound is None else float(bound) for bound in node.args[1:]))
 

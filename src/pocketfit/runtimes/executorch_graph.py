@@ -35,6 +35,19 @@ __all__ = ["lower_for_xnnpack", "restored_layers"]
 aten = torch.ops.aten
 decomposed = torch.ops.quantized_decomposed
 
+_CHANNELS_LAST = frozenset(
+    {
+        aten.avg_pool2d.default,
+        aten.conv2d.default,
+        aten.conv_transpose2d.input,
+        aten.max_pool2d.default,
+        aten.upsample_bilinear2d.vec,
+    }
+)
+_LAID_OUT_ANEW = frozenset(
+    {aten.bmm.default, aten.matmul.default, aten.permute.default, aten.reshape.default, aten.view.default}
+)
+
 QUANTIZE = decomposed.quantize_per_tensor.default
 DEQUANTIZE = decomposed.dequantize_per_tensor.default
 DEQUANTIZE_CHANNELS = decomposed.dequantize_per_channel.default
@@ -47,7 +60,7 @@ def lower_for_xnnpack(variant: Variant) -> GraphModule:
     """A copy of the variant's graph with the plan in it, to be exported and partitioned."""
     graph = plain_copy(variant.model.graph)
     _name_hard_tanh(graph)
-    plan = _keep_dimensions(graph, variant.plan)
+    plan = _keep_dimensions(graph, _softmax_of_rows(graph, variant.plan))
     lowered = lower(graph, plan, Activations.SIGNED, Weights.INTEGER)
     _restore_float_layers(lowered, graph, plan)
     _quantize_at_run_time(lowered, graph, plan)
@@ -63,6 +76,41 @@ def _name_hard_tanh(graph: GraphModule) -> None:
     for node in graph.graph.nodes:
         if node.target is aten.clamp.default and len(node.args) == 3 and None not in node.args:
             node.target = aten.hardtanh.default
+
+
+def _softmax_of_rows(graph: GraphModule, plan: QuantizationPlan) -> QuantizationPlan:
+    """Take a softmax over the width of an image as one over rows: with channels last, XNNPACK takes the wrong axis."""
+    activations = dict(plan.activations)
+    for node in [node for node in graph.graph.nodes if _is_softmax_over_width(node)]:
+        source, shape = input_of(node), [int(size) for size in node.meta["val"].shape[1:]]
+        with graph.graph.inserting_before(node):
+            rows = graph.graph.call_function(aten.reshape.default, (source, [-1, shape[-1]]))
+        with graph.graph.inserting_after(node):
+            image = graph.graph.call_function(aten.reshape.default, (node, [-1, *shape]))
+        rows.meta, image.meta = dict(node.meta), dict(node.meta)
+        node.replace_all_uses_with(image, delete_user_cb=lambda user, image=image: user is not image)
+        node.args = (rows, -1)
+        if node.name in activations:
+            activations[image.name] = activations[node.name]
+    return replace(plan, activations=activations)
+
+
+def _is_softmax_over_width(node: Node) -> bool:
+    return (
+        node.target is aten.softmax.int
+        and node.meta["val"].ndim == 4
+        and node.args[1] in (-1, 3)
+        and _may_have_channels_last(input_of(node))
+    )
+
+
+def _may_have_channels_last(node: Node) -> bool:
+    """Whether a convolution or a pooling is behind it, with nothing between that would lay it out anew."""
+    if node.target in _LAID_OUT_ANEW or node.op != "call_function" or node.meta["val"].ndim != 4:
+        return False
+    if node.target in _CHANNELS_LAST:
+        return True
+    return any(_may_have_channels_last(source) for source in node.all_input_nodes if source.op == "call_function")
 
 
 def _keep_dimensions(graph: GraphModule, plan: QuantizationPlan) -> QuantizationPlan:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from pocketfit.graph import WriteOutShorthands
 
@@ -11,6 +12,11 @@ SHORTHANDS = [
     (lambda x: x.clamp_min(0.1), ["clamp.default"]),
     (lambda x: x.clamp_max(0.1), ["clamp.default"]),
     (lambda x: x.repeat(1, 2, 1, 3), ["cat.default", "cat.default"]),
+    (
+        lambda x: F.channel_shuffle(torch.cat([x, x], 1), 2),
+        ["cat.default", "reshape.default", "transpose.int", "reshape.default"],
+    ),
+    (lambda x: F.mish(x), ["softplus.default", "tanh.default", "mul.Tensor"]),
     (lambda x: x.norm(dim=1), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.norm(dim=(2, 3), keepdim=True), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.var((2, 3), unbiased=False), ["mean.dim", "sub.Tensor", "pow.Tensor_Scalar", "mean.dim"]),

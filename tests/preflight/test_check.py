@@ -21,7 +21,7 @@ class Net(nn.Module):
         self.head = nn.Linear(8, 5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.mish(self.one(x))
+        x = F.silu(self.one(x))
         return self.head(self.two(x).relu().mean((2, 3)))
 
 
@@ -33,10 +33,10 @@ def model() -> LoadedModel:
 @pytest.fixture
 def refusing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A table in which LiteRT refuses one op and takes every other that has a name there."""
-    ops = ("conv2d", "relu", "mean.dim", "linear", "mul.Tensor", "tanh", "exp", "log1p", "softplus", "add.Tensor")
+    ops = ("conv2d", "relu", "mean.dim", "linear", "mul.Tensor", "sigmoid", "exp", "add.Tensor")
     names = [f"aten.{op}" if "." in op else f"aten.{op}.default" for op in ops]
     table = {name: {"litert": "", "ncnn": ""} for name in names}
-    table["aten.mish.default"] = {"litert": "Lowering not found: aten.mish.default", "ncnn": ""}
+    table["aten.silu.default"] = {"litert": "Lowering not found: aten.silu.default", "ncnn": ""}
     monkeypatch.setattr(support, "_table", lambda: support._Table({"torch": "2"}, table))
 
 
@@ -48,8 +48,8 @@ def outlook(model: LoadedModel, runtime: str) -> Outlook:
 def test_every_op_of_the_model_is_judged(model: LoadedModel, refusing: None) -> None:
     one = outlook(model, "litert")
     assert one.ops == 6
-    assert [doubt.op for doubt in one.refused] == ["aten.mish.default"]
-    assert one.refused[0].place.code.startswith("x = F.mish")
+    assert [doubt.op for doubt in one.refused] == ["aten.silu.default"]
+    assert one.refused[0].place.code.startswith("x = F.silu")
     assert not outlook(model, "ncnn").doubts
 
 
@@ -60,23 +60,23 @@ def test_what_was_never_tried_is_not_called_refused(model: LoadedModel, refusing
 
 
 def test_a_rewrite_is_offered_where_all_it_leads_to_is_taken(model: LoadedModel, refusing: None) -> None:
-    found = offered(model, "litert", {"aten.mish.default"})
-    assert found["aten.mish.default"]
-    assert outlook(model, "litert").refused[0].becomes == found["aten.mish.default"]
+    found = offered(model, "litert", {"aten.silu.default"})
+    assert found["aten.silu.default"]
+    assert outlook(model, "litert").refused[0].becomes == found["aten.silu.default"]
 
 
 def test_no_rewrite_is_offered_into_what_is_refused_too(
     model: LoadedModel, refusing: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = support._table()
-    lacking = {op: known for op, known in table.ops.items() if op in ("aten.conv2d.default", "aten.mish.default")}
+    lacking = {op: known for op, known in table.ops.items() if op in ("aten.conv2d.default", "aten.silu.default")}
     monkeypatch.setattr(support, "_table", lambda: support._Table(table.versions, lacking))
-    assert offered(model, "litert", {"aten.mish.default"}) == {}
+    assert offered(model, "litert", {"aten.silu.default"}) == {}
 
 
 def test_a_rewritten_model_answers_alike(model: LoadedModel) -> None:
-    rewritten = rewrite(model, ["aten.mish.default"])
-    assert "aten.mish.default" not in rewrites._ops(rewritten.graph)
+    rewritten = rewrite(model, ["aten.silu.default"])
+    assert "aten.silu.default" not in rewrites._ops(rewritten.graph)
     samples = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
     expected = run_graph(model.graph, [samples])
     # The same function in float32, written in other ops.
@@ -102,7 +102,7 @@ def test_int8_is_not_expected_to_pay_for_what_stays_float() -> None:
 def test_delegates_say_what_they_leave_to_the_cpu(model: LoadedModel) -> None:
     delegates = {one.delegate: one for one in outlook(model, "litert").delegates}
     gpu = delegates["gpu"]
-    assert gpu.fallback_ops == ("mish",)
+    assert gpu.fallback_ops == ("silu",)
     assert gpu.partitions.count == 2
     assert gpu.macs_share == 1.0
 

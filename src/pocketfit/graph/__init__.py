@@ -15,6 +15,7 @@ from pocketfit.graph.optimise import DEFAULT_PASSES, optimise
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace, aliased_writes
+from pocketfit.graph.split_packed_projections import SplitPackedProjections
 from pocketfit.graph.unroll_recurrent import UnrollRecurrent
 from pocketfit.graph.write_out_shorthands import WriteOutShorthands
 
@@ -29,6 +30,7 @@ __all__ = [
     "RemoveDeadCode",
     "RemoveIdentity",
     "RemoveInPlace",
+    "SplitPackedProjections",
     "UnrollRecurrent",
     "WriteOutShorthands",
     "aliased_writes",

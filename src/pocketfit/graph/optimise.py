@@ -14,6 +14,7 @@ from pocketfit.graph.infer_batch import InferBatch
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace
+from pocketfit.graph.split_packed_projections import SplitPackedProjections
 from pocketfit.graph.unroll_recurrent import UnrollRecurrent
 from pocketfit.graph.write_out_shorthands import WriteOutShorthands
 
@@ -32,6 +33,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     ExplicitPadding(),
     FoldBatchNorm(),
     InferBatch(),
+    SplitPackedProjections(),
     RemoveDeadCode(),
 )
 

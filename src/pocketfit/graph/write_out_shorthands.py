@@ -26,7 +26,9 @@ class WriteOutShorthands(Pass):
     1. `rsub(x, c)` is `c - x`: one converter subtracts the other way round.
     2. `clamp_min` and `clamp_max` are `clamp`.
     3. `repeat` concatenates copies: one converter copies along the wrong axis of an image.
-    4. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
+    4. `mish(x)` is `x * tanh(softplus(x))`.
+    5. `channel_shuffle` is a transposition between two reshapes, which converters know as what it is.
+    6. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
        the mean is taken away, and `std` its root. Converters lack them, or sum over the wrong axes.
     """
 
@@ -73,6 +75,20 @@ def _copies(write: Writer, node: Node) -> Node | None:
     for axis, count in enumerate(counts):
         x = write(aten.cat.default, [x] * count, axis) if count > 1 else x
     return x if x is not node.args[0] else None
+
+
+def _shuffle(write: Writer, node: Node) -> Node | None:
+    x: Any = node.args[0]
+    groups: Any = node.args[1]
+    _, channels, *sides = x.meta["val"].shape
+    if not all(isinstance(size, int) for size in (channels, *sides)):
+        return None
+    apart = write(aten.reshape.default, x, [-1, groups, channels // groups, *sides])
+    return write(aten.reshape.default, write(aten.transpose.int, apart, 1, 2), [-1, channels, *sides])
+
+
+def _mish(write: Writer, node: Node) -> Node:
+    return write(aten.mul.Tensor, node.args[0], write(aten.tanh.default, write(aten.softplus.default, node.args[0])))
 
 
 def _norm(write: Writer, node: Node) -> Node | None:
@@ -127,6 +143,8 @@ _WRITE_OUT: Mapping[Any, Callable[[Writer, Node], Node | None]] = {
     aten.clamp_min.default: _clamp_low,
     aten.clamp_max.default: _clamp_high,
     aten.repeat.default: _copies,
+    aten.channel_shuffle.default: _shuffle,
+    aten.mish.default: _mish,
     aten.linalg_vector_norm.default: _norm,
     aten.var.dim: _variance,
     aten.var.correction: _variance,

@@ -97,6 +97,6 @@ def _others(node: Node, runtime: str) -> str:
 
 
 def _packet(op: str) -> str:
-    """`mish` of `aten.mish.default`."""
+    """`silu` of `aten.silu.default`."""
     parts = op.split(".")
     return parts[1] if len(parts) > 1 else op

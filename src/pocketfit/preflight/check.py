@@ -25,7 +25,7 @@ class Doubt:
     """An op that may keep a model from being converted.
 
     Args:
-        op: aten name, such as `aten.mish.default`.
+        op: aten name, such as `aten.silu.default`.
         count: how often the model uses it.
         place: of its first use.
         support: what is known of it.

@@ -31,7 +31,7 @@ def offered(model: LoadedModel, runtime: str, refused: Collection[str]) -> dict[
     Args:
         model: in canonical form; it is not changed.
         runtime: its name.
-        refused: aten names, such as `aten.mish.default`.
+        refused: aten names, such as `aten.silu.default`.
 
     Returns:
         For each op that can be, the aten names of what it becomes.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "Accelerated",
+    "Acceleration",
     "Accuracy",
     "ActivationPlan",
     "Artifact",
@@ -317,6 +319,45 @@ class Session(Protocol):
 
     def kernels(self) -> KernelUse:
         """Say which kernels the compute ops were given."""
+        ...
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """What a session runs on.
+
+    Args:
+        asked: the delegate that the artifact was made for, as its options have it.
+        used: what it runs on: the delegate, or "cpu" where that is not to be had.
+        device: as its driver names it; empty where nothing names it.
+        software: whether the driver computes on the CPU, so that its speed says nothing of a GPU's.
+        ops: ops that the delegate took, and all ops; None where the runtime does not tell.
+        reason: why the delegate is not used; empty where it is.
+    """
+
+    asked: str
+    used: str
+    device: str = ""
+    software: bool = False
+    ops: tuple[int, int] | None = None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        if self.used != self.asked:
+            return f"made for {self.asked}, run on the CPU: {self.reason}"
+        parts = [f"run on {self.used}"]
+        parts += [self.device] if self.device else []
+        parts += ["a software driver: its speed says nothing of a GPU's"] if self.software else []
+        parts += ["{} of {} ops on it".format(*self.ops)] if self.ops else []
+        return ", ".join(parts)
+
+
+@runtime_checkable
+class Accelerated(Protocol):
+    """What a session may be besides: able to tell what it really runs on."""
+
+    def acceleration(self) -> Acceleration:
+        """Tell what was asked for, and what came of it here."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from pocketfit.cli.options import (
     ComputeUnits,
     Crop,
     Data,
+    Delegates,
     DryRun,
     EvaluationSamples,
     InputShape,
@@ -57,6 +59,7 @@ def fit(
     targets: Targets = None,
     ios_target: IosTarget = None,
     compute_units: ComputeUnits = None,
+    delegates: Delegates = None,
     precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
     prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
     resize: Resize = None,
@@ -102,7 +105,7 @@ def fit(
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
         targets=names,
-        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}),
+        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}, delegates),
         precisions=_precisions(precisions),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,
@@ -163,6 +166,17 @@ def _show(result: FitResult, as_json: bool) -> None:
         typer.echo(to_json(result))
     else:
         print_fit(result, console())
+        for line in _delegates(result):
+            typer.echo(line)
+
+
+def _delegates(result: FitResult) -> Iterator[str]:
+    """What became here of the delegates that were asked for, a line per artifact."""
+    from pocketfit.runtimes.delegates import delegate_told
+
+    for candidate in result.candidates:
+        if candidate.evidence is not None and (told := delegate_told(candidate.evidence.kernels)):
+            yield f"{candidate.runtime} {candidate.precision}: {told}"
 
 
 def _write_report(result: FitResult, path: Path) -> None:

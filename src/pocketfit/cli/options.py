@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pocketfit.errors import OptionError
+
+if TYPE_CHECKING:
+    from pocketfit.types import RuntimeInfo
 
 __all__ = [
     "AsJson",
@@ -19,6 +22,7 @@ __all__ = [
     "ComputeUnits",
     "Crop",
     "Data",
+    "Delegates",
     "DryRun",
     "EvaluationSamples",
     "InputShape",
@@ -58,6 +62,12 @@ Targets = Annotated[
 IosTarget = Annotated[str | None, typer.Option(help="Core ML: the oldest iOS that is to load it: 16, 17, 18, 26.")]
 ComputeUnits = Annotated[
     str | None, typer.Option(help="Core ML: all, cpuOnly, cpuAndGPU, or cpuAndNE (the Neural Engine).")
+]
+Delegates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--delegate", help="Accelerator: ncnn=vulkan, or vulkan for each target that has it. May be repeated."
+    ),
 ]
 Resize = Annotated[str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")]
 Crop = Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")]
@@ -109,12 +119,15 @@ def parse_names(option: str, text: str, hint: str) -> tuple[str, ...]:
     return names
 
 
-def assign_options(targets: Iterable[str] | None, asked: Mapping[str, str | None]) -> dict[str, dict[str, str]]:
+def assign_options(
+    targets: Iterable[str] | None, asked: Mapping[str, str | None], delegates: Sequence[str] | None = None
+) -> dict[str, dict[str, str]]:
     """Give each runtime the options that it takes.
 
     Args:
         targets: names of runtimes; None for all.
         asked: value by name of the option, without hyphens in front; None where the user gave none.
+        delegates: each "runtime=delegate", or a delegate alone, which goes to every target that has it.
 
     Returns:
         Value by name of the option, by name of the runtime.
@@ -134,7 +147,21 @@ def assign_options(targets: Iterable[str] | None, asked: Mapping[str, str | None
         for info in takers:
             complete_options(info, {name: value})
             assigned.setdefault(info.name, {})[name] = value
+    for info, delegate in (pair for text in delegates or () for pair in _delegates(infos, text)):
+        complete_options(info, {"delegate": delegate})
+        assigned.setdefault(info.name, {})["delegate"] = delegate
     return assigned
+
+
+def _delegates(infos: Sequence[RuntimeInfo], text: str) -> list[tuple[RuntimeInfo, str]]:
+    """The runtimes that one `--delegate` is for; the delegate of one that is named is not looked at."""
+    runtime, named, delegate = text.rpartition("=")
+    known = {info.name: option.values for info in infos for option in info.options if option.name == "delegate"}
+    takers = [info for info in infos if (info.name == runtime if named else delegate in known.get(info.name, ()))]
+    if not takers:
+        has = "; ".join(f"{name}={'|'.join(values)}" for name, values in known.items()) or "none"
+        raise OptionError(f"--delegate {text} is for none of the targets. They have: {has}.")
+    return [(info, delegate) for info in takers]
 
 
 def check_one_of(option: str, text: str, allowed: Iterable[str], kind: str) -> None:

@@ -16,15 +16,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.delegates import DELEGATE
 from pocketfit.runtimes.executorch_format import INTEGERS, Program
 from pocketfit.runtimes.executorch_native import Loaded, quiet, runtime
+from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.types import (
+    Acceleration,
+    Artifact,
+    KernelUse,
+    Precision,
+    RuntimeInfo,
+    RuntimeOption,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["ExecuTorch"]
+
+_XNNPACK = "xnnpack"
 
 # Portable kernels that multiply and sum, where XNNPACK did not take a layer or product.
 _COMPUTE_KERNELS = frozenset(f"aten::{name}.out" for name in ("convolution", "linear", "addmm", "mm", "bmm"))
@@ -53,6 +67,8 @@ class ExecuTorch:
         note="INT8 in one XNNPACK delegate, float32 inputs and outputs",
         dynamic=("linear",),
         dynamic_rows=True,
+        # A program is lowered for its delegate and has no other form of the layers: only what can be run is offered.
+        options=(RuntimeOption(DELEGATE, (_XNNPACK,), "The delegate that the file is lowered for."),),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -60,6 +76,7 @@ class ExecuTorch:
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         refuse_inexpressible(variant, self.info)
+        options = complete_options(self.info, variant.options)
         content = _convert(variant)
         path = out / "model.pte"
         path.write_bytes(content)
@@ -74,6 +91,7 @@ class ExecuTorch:
             output=TensorSpec(model.output.name, model.output.shape),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=tuple(_notes(variant, path)),
+            options=options,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -165,3 +183,6 @@ class _Session:
         int8 = sum(datatype in INTEGERS for datatype in weights)
         how = "nodes of XNNPACK graphs with integer weights, and calls of portable kernels, in the file"
         return KernelUse(int8=int8, total=len(weights) + portable, how=how)
+
+    def acceleration(self) -> Acceleration:
+        return Acceleration(_XNNPACK, _XNNPACK)

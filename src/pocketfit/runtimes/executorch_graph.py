@@ -28,6 +28,7 @@ from pocketfit.compress.quantize.lower import (
 )
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.graph.running import plain_copy
+from pocketfit.runtimes.executorch_ops import write_out_ops
 from pocketfit.types import Precision, QuantizationPlan, Variant
 
 __all__ = ["lower_for_xnnpack", "restored_layers"]
@@ -60,7 +61,9 @@ def lower_for_xnnpack(variant: Variant) -> GraphModule:
     """A copy of the variant's graph with the plan in it, to be exported and partitioned."""
     graph = plain_copy(variant.model.graph)
     _name_hard_tanh(graph)
-    plan = _keep_dimensions(graph, _softmax_of_rows(graph, variant.plan))
+    renamed = write_out_ops(graph)
+    activations = {renamed.get(name, name): numbers for name, numbers in variant.plan.activations.items()}
+    plan = _keep_dimensions(graph, _softmax_of_rows(graph, replace(variant.plan, activations=activations)))
     lowered = lower(graph, plan, Activations.SIGNED, Weights.INTEGER)
     _restore_float_layers(lowered, graph, plan)
     _quantize_at_run_time(lowered, graph, plan)

@@ -7,10 +7,12 @@ Float16 stores the weights of layers in half behind a dequantize op, as TensorFl
 mixed INT8 plan, half and weight-only layers store theirs in the same way, and dynamic linear layers become hybrid
 FULLY_CONNECTED ops. The format has 16-bit activations, too, but not through this converter: it gives them INT32 biases
 where the kernels want INT64, and puts 8 and 16 bits into one op, which no kernel takes.
+The GPU is one delegate that can be asked for; the others are recorded for the phone, where they are.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -18,20 +20,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.delegates import (
+    DELEGATE,
+    asked_delegate,
+    delegate_notes,
+    delegate_option,
+    on_cpu,
+    with_delegate,
+)
 from pocketfit.runtimes.litert_format import compact, pack, unpack
+from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.types import (
+    Acceleration,
+    Artifact,
+    KernelUse,
+    Precision,
+    RuntimeInfo,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from pocketfit.runtimes.litert_gpu import Gpu
+
 __all__ = ["LiteRT"]
+
+_GPU = "gpu"
+# Recorded for the phone: LiteRT's Python package has none of them.
+_ON_PHONES = {"npu": "the library of an NPU's maker", "nnapi": "Android", "coreml": "iOS"}
 
 _COMPUTE_OPS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
 
 
 class LiteRT:
-    """Converts through litert-torch and runs on ai-edge-litert's CPU interpreter with XNNPACK."""
+    """Converts through litert-torch and runs on ai-edge-litert: its CPU interpreter with XNNPACK, or its GPU."""
 
     info: ClassVar[RuntimeInfo] = RuntimeInfo(
         name="litert",
@@ -42,12 +68,13 @@ class LiteRT:
         precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
         scheme=Scheme.AFFINE,
         platforms=("android", "ios", "linux", "macos", "windows"),
-        delegates=("xnnpack", "gpu", "nnapi", "coreml"),
+        delegates=("xnnpack", _GPU, *_ON_PHONES),
         note="INT8 inputs; outputs where a layer writes them",
         weight_bits=(8, 4),
         weight_only=True,
         dynamic=("linear",),
         dynamic_rows=True,
+        options=(delegate_option(_GPU, *_ON_PHONES),),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -55,6 +82,7 @@ class LiteRT:
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         refuse_inexpressible(variant, self.info)
+        options = complete_options(self.info, variant.options)
         model = _convert(variant)
         notes = _store_weights(model, variant) if variant.plan.precision is Precision.INT8 else ()
         compact(model)
@@ -63,7 +91,7 @@ class LiteRT:
             content = _store_weights_in_half(content)
         path = out / "model.tflite"
         path.write_bytes(content)
-        interpreter = _interpreter(path, threads=1, delegate=False)
+        interpreter = _tried(path)
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
@@ -72,12 +100,13 @@ class LiteRT:
             input=_spec(interpreter.get_input_details()[0]),
             output=_spec(interpreter.get_output_details()[0]),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
-            notes=notes,
+            notes=(*notes, *delegate_notes(options[DELEGATE])),
+            options=options,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
-        """Load with XNNPACK, as LiteRT does on a phone."""
-        return _Session(artifact.files[0], threads)
+        """Load with XNNPACK, as LiteRT does on a phone, or for the GPU where that is asked for and there."""
+        return _Session(artifact, threads)
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on LiteRT's own kernels, op by op and without a delegate, keeping what each op gives."""
@@ -99,9 +128,11 @@ def _convert(variant: Variant) -> Any:
 
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
     from pocketfit.runtimes.litert_barrier import lower_barriers, raise_barriers
+    from pocketfit.runtimes.litert_graph import negate_subtrahends
 
     int8 = variant.plan.precision is Precision.INT8
     graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, Weights.CHAIN)
+    negate_subtrahends(graph)
     barrier = raise_barriers(graph, variant.model.graph, variant.plan) if int8 else ""
     # The quantizer is never run: the converter only asks it whether ranges are static.
     static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
@@ -178,6 +209,21 @@ def _interpreter(path: Path, *, threads: int, delegate: bool, keep_tensors: bool
     return interpreter
 
 
+def _tried(path: Path) -> Any:
+    """The file loaded, or the reason why LiteRT cannot."""
+    try:
+        return _plain(path)
+    except (RuntimeError, ValueError) as error:
+        missing = re.findall(r"Didn't find op for builtin opcode '(\w+)'", str(error))
+        reason = f"has no kernel for {', '.join(missing)}" if missing else f"cannot load it: {first_line(error)}"
+        raise ConversionError("litert", f"litert-torch wrote a file, and LiteRT {reason}", REPLACE_NAMED) from error
+
+
+def _plain(path: Path) -> Any:
+    """The ops as they are in the file, none given to a delegate."""
+    return _interpreter(path, threads=1, delegate=False)
+
+
 def _spec(details: dict[str, Any]) -> TensorSpec:
     import numpy as np
 
@@ -186,25 +232,49 @@ def _spec(details: dict[str, Any]) -> TensorSpec:
 
 
 class _Session:
-    def __init__(self, path: Path, threads: int) -> None:
-        self._path = path
-        self._interpreter = _interpreter(path, threads=threads, delegate=True)
+    def __init__(self, artifact: Artifact, threads: int) -> None:
+        self._path = artifact.files[0]
+        self._interpreter = _interpreter(self._path, threads=threads, delegate=True)
         self._input = self._interpreter.get_input_details()[0]
         self._outputs = self._interpreter.get_output_details()
+        self._gpu, self._acceleration = self._accelerated(asked_delegate(artifact))
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        self._interpreter.set_tensor(self._input["index"], _quantize(inputs[0], self._input))
+        given = _quantize(inputs[0], self._input)
+        answers = self._on_cpu(given) if self._gpu is None else self._gpu.run(given, self._outputs)
+        return tuple(_restore(values, output) for values, output in zip(answers, self._outputs, strict=True))
+
+    def acceleration(self) -> Acceleration:
+        return self._acceleration
+
+    def _accelerated(self, asked: str) -> tuple[Gpu | None, Acceleration]:
+        if asked != _GPU:
+            return None, on_cpu(asked, f"it needs {_ON_PHONES.get(asked)}")
+        from pocketfit.runtimes.litert_gpu import Gpu, NoGpu
+
+        try:
+            gpu = Gpu(self._path)
+        except NoGpu as error:
+            return None, on_cpu(asked, str(error))
+        ops = len(_plain(self._path)._get_ops_details())
+        return gpu, Acceleration(asked, asked, gpu.device, gpu.software, (ops, ops) if gpu.whole else None)
+
+    def _on_cpu(self, given: np.ndarray) -> list[np.ndarray]:
+        self._interpreter.set_tensor(self._input["index"], given)
         self._interpreter.invoke()
-        return tuple(_restore(self._interpreter.get_tensor(output["index"]), output) for output in self._outputs)
+        return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]
 
     def kernels(self) -> KernelUse:
-        plain = _interpreter(self._path, threads=1, delegate=False)
+        plain = _plain(self._path)
         dtypes = {tensor["index"]: tensor["dtype"].__name__ for tensor in plain.get_tensor_details()}
         compute = [op for op in plain._get_ops_details() if op["op_name"] in _COMPUTE_OPS]
         # An op with integer weights and a float input quantizes the input itself.
         int8 = sum("float32" not in {dtypes[index] for index in op["inputs"][:2]} for op in compute)
         hybrid = sum([dtypes[index] for index in op["inputs"][:2]] == ["float32", "int8"] for op in compute)
-        return KernelUse(int8=int8 + hybrid, total=len(compute), how="ops in the file that multiply integers")
+        if self._gpu is not None:
+            int8, hybrid = 0, 0  # it takes an INT8 file as floats that are rounded to the grid in between
+        kernels = KernelUse(int8=int8 + hybrid, total=len(compute), how="ops in the file that multiply integers")
+        return with_delegate(kernels, self.acceleration())
 
 
 def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:

@@ -6,6 +6,7 @@ INT8 is affine and signed: layers read and write INT8 with the plan's scales and
 compute on integers between them; the rest is float32. Half and weight-only layers, and the whole of a float16 plan,
 store their weights narrow, down to 4 bits, and compute in float32; layers on integers take 8 bits for weights of 4.
 A weight that several layers share, as those of an unrolled LSTM do, stays float32.
+A delegate is a backend of MNN; a build without it computes on the CPU and only prints so, which is caught here.
 
 MNN's converter is a native module of its own and runs in a process of its own. Python's `MNN.tools` around it is never
 imported: it installs packages and reports home when it is. Neither `MNN` itself nor the native module does so.
@@ -24,8 +25,29 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
+from pocketfit.runtimes.delegates import (
+    CPU,
+    DELEGATE,
+    asked_delegate,
+    delegate_notes,
+    delegate_option,
+    for_cpu,
+    on_cpu,
+    with_delegate,
+)
+from pocketfit.runtimes.native_output import caught_output
+from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.said import REPLACE, last_lines
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.types import (
+    Acceleration,
+    Artifact,
+    KernelUse,
+    Precision,
+    RuntimeInfo,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,12 +60,16 @@ __all__ = ["Mnn"]
 OPSET = 20
 
 _CONVERT = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
+# As MNN spells its backends; Core ML and NNAPI are one to it, of which a build has the one that its system has.
+_BACKENDS = {"opencl": "OPENCL", "vulkan": "VULKAN", "metal": "METAL", "coreml": "NN", "nnapi": "NN"}
+# What it prints when it takes the CPU instead.
+_NO_BACKEND = re.compile(r"Can't Find type=\d+ backend")
 # What the converter says of ops that it does not know.
 _UNKNOWN = re.compile(r"These Op Not Support: ([^\n]+)")
 
 
 class Mnn:
-    """Converts through ONNX and MNN's converter, and runs on MNN's CPU backend."""
+    """Converts through ONNX and MNN's converter, and runs on MNN's CPU backend, or on the one that is asked for."""
 
     info: ClassVar[RuntimeInfo] = RuntimeInfo(
         name="mnn",
@@ -54,10 +80,11 @@ class Mnn:
         precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
         scheme=Scheme.AFFINE,
         platforms=("android", "ios", "linux", "macos", "windows"),
-        delegates=("opencl", "vulkan", "metal", "coreml", "nnapi"),
+        delegates=tuple(_BACKENDS),
         note="INT8 from layer to layer; poolings and resizings in float32",
         weight_bits=(8, 4),
         weight_only=True,
+        options=(delegate_option(*_BACKENDS),),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -67,6 +94,7 @@ class Mnn:
 
         require(self)
         refuse_inexpressible(variant, self.info)
+        options = complete_options(self.info, variant.options)
         weights = Weights(variant.model, variant.plan)
         content, names = _convert(variant, weights)
         path = out / "model.mnn"
@@ -79,21 +107,22 @@ class Mnn:
             input=TensorSpec(names[0], variant.model.input.shape),
             output=TensorSpec(names[1], variant.model.output.shape),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
-            notes=_notes(weights),
+            notes=(*_notes(weights), *delegate_notes(options[DELEGATE])),
+            options=options,
         )
-        _try_once(artifact)
+        _try_once(for_cpu(artifact))
         return artifact
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
-        """Load for the CPU; what is not INT8 computes in float32."""
+        """Load for the CPU, or for the artifact's delegate where this build has it; what is not INT8 is float32."""
         require(self)
         return _Session(artifact, threads)
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Run as always, but keep what each op gives; MNN restores INT8 itself."""
+        """Run on the CPU, but keep what each op gives; MNN restores INT8 itself."""
         require(self)
         yield artifact.input.name, sample
-        yield from _Session(artifact, threads=1).tensors(sample)
+        yield from _Session(for_cpu(artifact), threads=1).tensors(sample)
 
 
 def _notes(weights: Weights) -> tuple[str, ...]:
@@ -169,7 +198,12 @@ class _Session:
         self._mnn = MNN
         self._interpreter = MNN.Interpreter(str(artifact.files[0]))
         # "high": arithmetic narrower than float32 would hide what the plan's own numbers cost.
-        self._session = self._interpreter.createSession({"numThread": threads, "precision": "high"})
+        config: dict[str, int | str] = {"numThread": threads, "precision": "high"}
+        self._acceleration = on_cpu(CPU)
+        if (asked := asked_delegate(artifact)) == CPU:
+            self._session = self._interpreter.createSession(config)
+        else:
+            self._session, self._acceleration = self._delegated(asked, config)
         self._input = self._interpreter.getSessionInput(self._session)
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -177,9 +211,9 @@ class _Session:
         self._interpreter.runSession(self._session)
         output = self._fetch(self._interpreter.getSessionOutput(self._session, self._artifact.output.name))
         shape = self._artifact.output.shape
-        if output.shape != shape:
+        if _sides(output.shape) != _sides(shape):
             raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
-        return (output,)
+        return (output.reshape(shape),)
 
     def tensors(self, sample: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """What each op gives in a run, but for integers such as shapes."""
@@ -198,7 +232,19 @@ class _Session:
         from pocketfit.runtimes.mnn_network import count_layers
 
         int8, total = count_layers(self._artifact.files[0].read_bytes())
-        return KernelUse(int8=int8, total=total, how="ops in the file with INT8 weights, input and output")
+        kernels = KernelUse(int8=int8, total=total, how="ops in the file with INT8 weights, input and output")
+        return with_delegate(kernels, self.acceleration())
+
+    def acceleration(self) -> Acceleration:
+        return self._acceleration
+
+    def _delegated(self, asked: str, config: dict[str, int | str]) -> tuple[Any, Acceleration]:
+        backend = _BACKENDS[asked]
+        with caught_output() as printed:
+            session = self._interpreter.createSession({**config, "backend": backend})
+        if _NO_BACKEND.search(printed()):
+            return session, on_cpu(asked, f"this build of MNN has no {backend} backend")
+        return session, Acceleration(asked, asked)
 
     def _feed(self, sample: np.ndarray) -> None:
         import numpy as np
@@ -216,3 +262,8 @@ class _Session:
     def _host(self, values: np.ndarray) -> Any:
         mnn = self._mnn
         return mnn.Tensor(values.shape, mnn.Halide_Type_Float, values, mnn.Tensor_DimensionType_Caffe)
+
+
+def _sides(shape: Sequence[int]) -> list[int]:
+    """The shape without its ones: MNN gives a sequence as an image of width 1."""
+    return [side for side in shape if side != 1]

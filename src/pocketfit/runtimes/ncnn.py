@@ -7,6 +7,8 @@ the way in, which is what the plan calls symmetric; additions, poolings and the 
 Float16 halves the weights in the file; they are widened when the network is loaded, and arithmetic is float32. So it
 is with the half layers of an INT8 plan; weights of 4 bits take 8 in the file.
 
+With Vulkan as its delegate the network runs on the first Vulkan device, in float32 and INT8 as on the CPU.
+
 On x86 alone, ncnn scales the results of INT8 depthwise layers by an approximate reciprocal (RCPPS): they are off by up
 to 0.04%, which moves roundings further on, so that such networks agree less closely with the plan than others do.
 """
@@ -23,10 +25,29 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
+from pocketfit.runtimes.delegates import (
+    DELEGATE,
+    asked_delegate,
+    delegate_notes,
+    delegate_option,
+    for_cpu,
+    on_cpu,
+    with_delegate,
+)
 from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
 from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
+from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.said import REPLACE, last_lines
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.types import (
+    Acceleration,
+    Artifact,
+    KernelUse,
+    Precision,
+    RuntimeInfo,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +56,8 @@ if TYPE_CHECKING:
 __all__ = ["Ncnn"]
 
 _INPUT, _OUTPUT = "in0", "out0"  # as pnnx names them
+_VULKAN = "vulkan"
+_CPU_DEVICE = 3  # what ncnn calls a Vulkan device that computes on the CPU
 # Storage and arithmetic narrower than float32, which would hide what the plan's own numbers cost.
 _LOSSY_OPTIONS = (
     "use_fp16_packed",
@@ -47,7 +70,7 @@ _COMPUTE = ("Convolution", "Deconvolution", "DeformableConv", "InnerProduct", "G
 
 
 class Ncnn:
-    """Converts through pnnx and runs on ncnn's CPU backend."""
+    """Converts through pnnx and runs on ncnn's CPU backend, or on Vulkan where that is asked for."""
 
     info: ClassVar[RuntimeInfo] = RuntimeInfo(
         name="ncnn",
@@ -58,9 +81,10 @@ class Ncnn:
         precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
         scheme=Scheme.SYMMETRIC,
         platforms=("android", "ios", "linux", "macos", "windows"),
-        delegates=("vulkan",),
+        delegates=(_VULKAN,),
         note="INT8 inside convolutions and linear layers, float32 elsewhere",
         int8_layers=("conv2d", "linear"),
+        options=(delegate_option(_VULKAN),),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -70,6 +94,7 @@ class Ncnn:
 
         require(self)
         refuse_inexpressible(variant, self.info)
+        options = complete_options(self.info, variant.options)
         layers, notes = store_weights(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)
@@ -81,23 +106,24 @@ class Ncnn:
             input=TensorSpec(_INPUT, variant.model.input.shape),
             output=TensorSpec(_OUTPUT, variant.model.output.shape),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
-            notes=notes,
+            notes=(*notes, *delegate_notes(options[DELEGATE])),
+            options=options,
         )
-        _try_once(artifact)
+        _try_once(for_cpu(artifact))
         return artifact
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
-        """Load for the CPU; whatever is not INT8 computes in float32."""
+        """Load for the CPU, or for Vulkan where asked for and there; whatever is not INT8 computes in float32."""
         require(self)
         return _Session(artifact, threads)
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-        """Run as always, but keep what each layer gives; INT8 between two layers is restored with its scale."""
+        """Run on the CPU, but keep what each layer gives; INT8 between two layers is restored with its scale."""
         require(self)
         yield artifact.input.name, sample
         layers = [layer for layer in read_network(*artifact.files) if layer.inputs]
         factors = int8_factors(layers)
-        session = _Session(artifact, threads=1)
+        session = _Session(for_cpu(artifact), threads=1)
         for name, values in session.tensors(sample, [name for layer in layers for name in layer.outputs]):
             yield name, values / factors.get(name, 1)
 
@@ -190,14 +216,22 @@ def _try_once(artifact: Artifact) -> None:
     _Session(artifact, threads=1).run([np.zeros(artifact.input.shape, np.float32)])
 
 
+def _vulkan_devices() -> int:
+    import ncnn
+
+    return int(ncnn.get_gpu_count()) if hasattr(ncnn, "get_gpu_count") else 0
+
+
 class _Session:
     def __init__(self, artifact: Artifact, threads: int) -> None:
         import ncnn
 
         self._artifact = artifact
+        self._vulkan = asked_delegate(artifact) == _VULKAN and _vulkan_devices() > 0
         self._net = ncnn.Net()
         options = self._net.opt
         options.num_threads = threads
+        options.use_vulkan_compute = self._vulkan
         for option in _LOSSY_OPTIONS:
             setattr(options, option, False)
         param, weights = map(str, artifact.files)
@@ -234,4 +268,18 @@ class _Session:
     def kernels(self) -> KernelUse:
         compute = [layer for layer in read_layers(self._artifact.files[0]) if layer.kind.startswith(_COMPUTE)]
         int8 = sum(map(is_int8, compute))
-        return KernelUse(int8=int8, total=len(compute), how="layers with INT8 scales in the .param file")
+        kernels = KernelUse(int8=int8, total=len(compute), how="layers with INT8 scales in the .param file")
+        return with_delegate(kernels, self.acceleration())
+
+    def acceleration(self) -> Acceleration:
+        asked = asked_delegate(self._artifact)
+        if not self._vulkan:
+            return on_cpu(asked, "ncnn finds no Vulkan device here")
+        info, layers = self._net.vulkan_device().info(), self._net.layers()
+        return Acceleration(
+            asked,
+            _VULKAN,
+            device=info.device_name(),
+            software=info.type() == _CPU_DEVICE,
+            ops=(sum(layer.support_vulkan for layer in layers), len(layers)),
+        )

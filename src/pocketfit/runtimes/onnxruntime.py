@@ -6,6 +6,7 @@ Float16 stores the weights of layers in half and widens them when the session is
 arithmetic, as everywhere on a CPU, stays float32. In a mixed INT8 plan, weights of 4 bits and those of weight-only and
 half layers are stored just so; 16-bit activations are INT16 between QuantizeLinear and DequantizeLinear, and compute in
 float32 on a CPU; dynamic linear layers run on integer kernels.
+A delegate is an execution provider: used where this build of ONNX Runtime has it, with the CPU for what it leaves.
 """
 
 from __future__ import annotations
@@ -18,8 +19,27 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pocketfit.runtimes.delegates import (
+    CPU,
+    DELEGATE,
+    asked_delegate,
+    delegate_notes,
+    delegate_option,
+    on_cpu,
+    with_delegate,
+)
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
-from pocketfit.types import Artifact, KernelUse, Precision, RuntimeInfo, Scheme, TensorSpec, Variant
+from pocketfit.runtimes.options import complete_options
+from pocketfit.types import (
+    Acceleration,
+    Artifact,
+    KernelUse,
+    Precision,
+    RuntimeInfo,
+    Scheme,
+    TensorSpec,
+    Variant,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +51,14 @@ __all__ = ["OnnxRuntime"]
 OPSET = 20
 # The first with INT16 activations and INT4 weights; ONNX Runtime knows it since 1.18.
 OPSET_MIXED = 21
+
+_CPU_PROVIDER = "CPUExecutionProvider"
+_PROVIDERS = {
+    "xnnpack": "XnnpackExecutionProvider",
+    "nnapi": "NnapiExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+}
 
 _INT8_OPS = frozenset(
     {
@@ -47,7 +75,7 @@ _FLOAT_OPS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "Fus
 
 
 class OnnxRuntime:
-    """Converts through `torch.onnx` and runs on ONNX Runtime's CPU provider."""
+    """Converts through `torch.onnx` and runs on ONNX Runtime's CPU provider, or on the one that is asked for."""
 
     info: ClassVar[RuntimeInfo] = RuntimeInfo(
         name="onnxruntime",
@@ -58,12 +86,13 @@ class OnnxRuntime:
         precisions=(Precision.FLOAT32, Precision.FLOAT16, Precision.INT8),
         scheme=Scheme.AFFINE,
         platforms=("android", "ios", "linux", "macos", "windows"),
-        delegates=("xnnpack", "nnapi", "coreml", "qnn"),
+        delegates=tuple(_PROVIDERS),
         note="INT8 as QDQ with unsigned activations",
         weight_bits=(8, 4),
         activation_bits=(8, 16),
         weight_only=True,
         dynamic=("linear",),
+        options=(delegate_option(*_PROVIDERS),),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -71,6 +100,7 @@ class OnnxRuntime:
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         refuse_inexpressible(variant, self.info)
+        options = complete_options(self.info, variant.options)
         program = _export(variant)
         kept = _store_weights(program, variant)
         path = out / "model.onnx"
@@ -83,11 +113,12 @@ class OnnxRuntime:
             input=TensorSpec(program.graph.input[0].name, variant.model.input.shape),
             output=TensorSpec(program.graph.output[0].name, variant.model.output.shape),
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
-            notes=tuple(f"stored in float32 because torch.onnx changed the weight: {name}" for name in kept),
+            notes=(*_notes(kept), *delegate_notes(options[DELEGATE])),
+            options=options,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
-        """Load with every graph optimisation on."""
+        """Load with every graph optimisation on, for the artifact's delegate where this build has it."""
         return _Session(artifact, threads)
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -103,11 +134,15 @@ class OnnxRuntime:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[_CPU_PROVIDER])
         yield artifact.input.name, sample
         for name, values in zip(names, session.run(None, {artifact.input.name: sample}), strict=True):
             if values.dtype == sample.dtype:
                 yield name, values
+
+
+def _notes(kept: Sequence[str]) -> Iterator[str]:
+    return (f"stored in float32 because torch.onnx changed the weight: {name}" for name in kept)
 
 
 def _export(variant: Variant) -> onnx.ModelProto:
@@ -162,6 +197,13 @@ def _silent_onnxruntime() -> Any:
     return onnxruntime
 
 
+def _providers(delegate: str) -> list[str]:
+    """The delegate's provider where this build has it, and the CPU's for the rest."""
+    wanted = [_PROVIDERS[delegate]] if delegate in _PROVIDERS else []
+    available = _silent_onnxruntime().get_available_providers()
+    return [provider for provider in (*wanted, _CPU_PROVIDER) if provider in available]
+
+
 class _Session:
     def __init__(self, artifact: Artifact, threads: int) -> None:
         onnxruntime = _silent_onnxruntime()
@@ -171,7 +213,10 @@ class _Session:
         options.log_severity_level = 3
         self._path = artifact.files[0]
         self._options = options
-        self._session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+        self._asked = asked_delegate(artifact)
+        if self._asked != CPU:
+            options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        self._session = onnxruntime.InferenceSession(str(self._path), options, providers=_providers(self._asked))
         self._input = self._session.get_inputs()[0].name
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -181,7 +226,25 @@ class _Session:
         counts = self._optimised_ops()
         int8 = sum(counts[op] for op in _INT8_OPS)
         total = int8 + sum(counts[op] for op in _FLOAT_OPS)
-        return KernelUse(int8=int8, total=total, how="ops in the graph that ONNX Runtime optimised")
+        kernels = KernelUse(int8=int8, total=total, how="ops in the graph that ONNX Runtime optimised for the CPU")
+        return with_delegate(kernels, self.acceleration())
+
+    def acceleration(self) -> Acceleration:
+        if self._asked == CPU:
+            return on_cpu(CPU)
+        provider = _PROVIDERS[self._asked]
+        if provider not in self._session.get_providers():
+            return on_cpu(self._asked, f"this build of ONNX Runtime has no {provider}")
+        return Acceleration(self._asked, self._asked, ops=self._assigned(provider))
+
+    def _assigned(self, provider: str) -> tuple[int, int] | None:
+        """Nodes that were given to the provider, and all nodes; None where this version does not tell."""
+        if not hasattr(self._session, "get_provider_graph_assignment_info"):
+            return None
+        nodes = Counter[str]()
+        for part in self._session.get_provider_graph_assignment_info():
+            nodes[part.ep_name] += len(part.get_nodes())
+        return nodes[provider], nodes.total()
 
     def _optimised_ops(self) -> Counter[str]:
         import onnx
@@ -190,6 +253,6 @@ class _Session:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "optimised.onnx"
             self._options.optimized_model_filepath = str(path)
-            onnxruntime.InferenceSession(str(self._path), self._options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(str(self._path), self._options, providers=[_CPU_PROVIDER])
             self._options.optimized_model_filepath = ""
             return Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)

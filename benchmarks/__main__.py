@@ -8,7 +8,15 @@ import importlib
 from benchmarks.results import publish
 
 # Each is a module with `run() -> rows`, whose docstring says what it measures.
-NAMES = ("fit_time", "int8_runtimes", "against_native_quantizers", "rescue", "four_bit", "op_support")
+NAMES = (
+    "fit_time",
+    "int8_runtimes",
+    "against_native_quantizers",
+    "rescue",
+    "four_bit",
+    "op_support",
+    "conversion_matrix",
+)
 
 
 def main() -> None:

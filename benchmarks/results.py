@@ -16,7 +16,20 @@ from rich.table import Table
 from pocketfit.devices.host import describe_host
 
 FOLDER = Path(__file__).parent / "results"
-PACKAGES = ("pocketfit", "torch", "onnxruntime", "ai-edge-litert", "litert-torch", "ai-edge-quantizer", "ncnn", "pnnx")
+PACKAGES = (
+    "pocketfit",
+    "torch",
+    "onnxruntime",
+    "ai-edge-litert",
+    "litert-torch",
+    "ai-edge-quantizer",
+    "ncnn",
+    "pnnx",
+    "MNN",
+    "executorch",
+    "coremltools",
+    "timm",
+)
 
 Row = dict[str, Any]
 

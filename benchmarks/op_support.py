@@ -21,6 +21,7 @@ import pocketfit.preflight
 from benchmarks.results import FOLDER, Row
 from pocketfit.compress.quantize.plan import float_plan
 from pocketfit.errors import PocketfitError
+from pocketfit.graph.calls import by_op
 from pocketfit.graph.running import run_graph
 from pocketfit.models.canonical import canonicalise
 from pocketfit.runtimes import all_runtimes, is_installed, runs_here
@@ -234,8 +235,7 @@ def _models() -> Iterator[tuple[str, LoadedModel]]:
 
 
 def _ops(model: LoadedModel) -> list[str]:
-    nodes = model.graph.graph.nodes
-    return sorted({str(node.target) for node in nodes if node.op == "call_function" and "getitem" not in str(node)})
+    return sorted(by_op(model.graph))
 
 
 def _problem(model: LoadedModel, runtime: Runtime) -> str:

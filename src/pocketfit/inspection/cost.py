@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pocketfit.graph.calls import op_name
 from pocketfit.inspection.memory import Step, peak
 from pocketfit.inspection.recorder import Record, record
 from pocketfit.models.canonical import source_of
@@ -111,10 +112,9 @@ def _layers(records: Sequence[Record]) -> tuple[LayerCost, ...]:
 
 def _layer(entry: Record, parameters: int, output_bytes: int) -> LayerCost:
     node = entry.node
-    op = getattr(node.target, "overloadpacket", node.target)
     return LayerCost(
         name=node.name,
-        op=getattr(op, "__name__", str(op)),
+        op=op_name(node),
         source=source_of(node),
         output_shape=entry.output_shape,
         parameters=parameters,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import Placement, place
+from pocketfit.graph.calls import op_name
 from pocketfit.types import Precision, RuntimeInfo
 
 __all__ = ["Int8", "expect"]
@@ -53,7 +54,7 @@ def expect(graph: GraphModule, macs: Mapping[str, int], info: RuntimeInfo) -> In
         return Int8("none", f"{info.title} has no INT8")
     placement = place(graph)
     nodes = {node.name: node for node in graph.graph.nodes}
-    layers = [name for name in placement.layers if _kind(nodes[name]) in info.int8_layers]
+    layers = [name for name in placement.layers if op_name(nodes[name]) in info.int8_layers]
     if not layers:
         return Int8("none", "no layer of this model becomes INT8")
     total = sum(macs.values())
@@ -86,7 +87,3 @@ def _changes(graph: GraphModule, placement: Placement) -> int:
 def _passes_on(node: Node) -> bool:
     """Whether the node only hands out pieces of what another computed."""
     return any(user.target is not None and "getitem" in str(user.target) for user in node.users)
-
-
-def _kind(node: Node) -> str:
-    return str(node.target).split(".")[1]

@@ -22,6 +22,7 @@ from torch.fx import Graph, Interpreter, Node
 from pocketfit.compress.quantize.integer import integer_layer
 from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.compress.quantize.simulate import simulation_graph
+from pocketfit.graph.calls import op_name
 from pocketfit.models.canonical import source_of
 from pocketfit.types import Scheme, Variant
 from pocketfit.verify.layers import LayerMatch
@@ -106,7 +107,7 @@ class _Replay(Interpreter):
 
     def judge(self, node: Node, counterpart: _Counterpart | None) -> LayerMatch:
         original = self.canonical[node]
-        row = LayerMatch(original.name, _op(original), source_of(original), "", -np.inf, np.inf, same=False)
+        row = LayerMatch(original.name, op_name(original), source_of(original), "", -np.inf, np.inf, same=False)
         if counterpart is None:
             return row
         parity = compare(counterpart.values[None], counterpart.expected[None])
@@ -126,10 +127,6 @@ def _canonical_name(node: Node) -> str:
     if node.target is integer_layer:
         return str(node.args[1].target).removeprefix("_plan_").removesuffix("_weight")  # type: ignore[union-attr]
     return node.name
-
-
-def _op(node: Node) -> str:
-    return str(node.target).split(".")[1]
 
 
 def _restored(node: Node, value: torch.Tensor) -> Iterator[torch.Tensor]:

@@ -20,6 +20,7 @@ from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.compress.quantize.units import Unit, units
 from pocketfit.compress.quantize.walk import Site, Values, walk
 from pocketfit.graph.attributes import get_tensor
+from pocketfit.graph.calls import op_name
 from pocketfit.models.canonical import source_of
 from pocketfit.types import ActivationPlan, LoadedModel, QuantizationPlan, Scheme
 
@@ -100,7 +101,7 @@ def diagnose(
         found.append(
             Diagnosis(
                 name=node.name,
-                op=str(node.target).split(".")[1],
+                op=op_name(node),
                 source=source_of(node),
                 sqnr_db=sqnr.get(result.name),
                 alone=loss(only(plan, model.graph, unit)),

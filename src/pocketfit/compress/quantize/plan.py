@@ -22,6 +22,7 @@ from pocketfit.compress.quantize.readers import read_through
 from pocketfit.compress.quantize.recipe import Granularity, Recipe
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge
 from pocketfit.graph.attributes import get_tensor
+from pocketfit.graph.calls import op_name
 from pocketfit.models.canonical import source_of
 from pocketfit.types import ActivationPlan, LayerPlan, LoadedModel, Precision, QuantizationPlan
 
@@ -141,8 +142,7 @@ def _layers(graph: GraphModule) -> list[Node]:
 def _layer(node: Node, scales: tuple[float, ...]) -> LayerPlan:
     weight = node.args[1]
     assert isinstance(weight, Node)  # is_layer said so
-    op = str(node.target).split(".")[1]
-    return LayerPlan(op=op, source=source_of(node), weight=str(weight.target), axis=0, weight_scales=scales)
+    return LayerPlan(op=op_name(node), source=source_of(node), weight=str(weight.target), axis=0, weight_scales=scales)
 
 
 def _int8_layer(

@@ -19,9 +19,15 @@ PLAIN = {
     "scaled": lambda x: scaled_dot_product_attention(*heads(x), scale=0.3),
     "heads of batch": lambda x: scaled_dot_product_attention(*(part.flatten(0, 1) for part in heads(x))),
 }
-LEFT = {
+SEEN = torch.ones(6, 6, dtype=torch.bool).tril(2)
+ADDED = torch.zeros(6, 6).masked_fill(~SEEN, -torch.inf)
+MASKED = {
     "causal": lambda x: scaled_dot_product_attention(*heads(x), is_causal=True),
-    "mask": lambda x: scaled_dot_product_attention(*heads(x), attn_mask=torch.ones(6, 6, dtype=torch.bool).tril()),
+    "seen": lambda x: scaled_dot_product_attention(*heads(x), attn_mask=SEEN),
+    "added": lambda x: scaled_dot_product_attention(*heads(x), attn_mask=ADDED),
+}
+LEFT = {
+    "computed mask": lambda x: scaled_dot_product_attention(*heads(x), attn_mask=heads(x)[0] > 0),
     "fewer keys": lambda x: scaled_dot_product_attention(
         heads(x)[0], *(part[:, :2] for part in heads(x)[1:]), enable_gqa=True
     ),
@@ -39,8 +45,16 @@ def test_attention_becomes_two_products_and_a_softmax(export, operations, image,
     ]
 
 
+@pytest.mark.parametrize("case", MASKED)
+def test_a_known_mask_is_added_to_the_scores(export, operations, image, case):
+    graph = export(MASKED[case], image)
+    assert DecomposeAttention()(graph, image) == 1
+    assert "add.Tensor" in operations(graph)
+    assert "scaled_dot_product_attention.default" not in operations(graph)
+
+
 @pytest.mark.parametrize("case", LEFT)
-def test_what_has_more_than_queries_keys_and_values_is_left_alone(export, operations, image, case):
+def test_what_cannot_be_written_out_is_left_alone(export, operations, image, case):
     graph = export(LEFT[case], image)
     assert DecomposeAttention()(graph, image) == 0
     assert "scaled_dot_product_attention.default" in operations(graph)

@@ -26,6 +26,13 @@ pytestmark = pytest.mark.slow
 
 IMAGE, ROWS = (4, 8, 8), (8, 16)
 
+UP = torch.ones(4, 2, 3, 3) / 9
+
+
+def _heads(x: torch.Tensor) -> torch.Tensor:
+    return x.reshape(-1, 8, 2, 8).transpose(1, 2)
+
+
 OPS: dict[str, tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]] = {
     "constant less a tensor": (IMAGE, lambda x: 1 - x),
     "copies of an image": (IMAGE, lambda x: x.repeat(1, 2, 1, 1)),
@@ -33,6 +40,8 @@ OPS: dict[str, tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]] =
     "softmax over the width": (IMAGE, lambda x: x.softmax(-1)),
     "standard deviation": (IMAGE, lambda x: x.std((2, 3))),
     "stride left out": (IMAGE, lambda x: F.max_pool2d(x, 2)),
+    "output padding": (IMAGE, lambda x: F.conv_transpose2d(x, UP, stride=2, padding=1, output_padding=(1, 0))),
+    "causal attention": (ROWS, lambda x: F.scaled_dot_product_attention(*[_heads(x)] * 3, is_causal=True)),
     "sequence": (ROWS, lambda x: F.conv1d(x, torch.ones(4, 8, 3) / 8, padding=1)),
 }
 
@@ -63,8 +72,14 @@ def test_float_answers_are_the_graphs(op: str, name: str, tmp_path: Path) -> Non
     np.testing.assert_allclose(got, run_graph(model.graph, [samples]), rtol=1e-4, atol=1e-5)
 
 
+SQUARE = torch.eye(4).flip(0).reshape(4, 4, 1, 1) - 0.25
+
 IN_INT8: dict[str, tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]] = {
     "constant less a tensor": (IMAGE, lambda x: F.avg_pool2d(1 - x, 2)),
+    "causal attention": (ROWS, lambda x: F.scaled_dot_product_attention(*[_heads(x)] * 3, is_causal=True)),
+    "float beside integers": (IMAGE, lambda x: torch.cat([(4 * x.softmax(1)).sum(1, keepdim=True), x.sigmoid()], 1)),
+    "softplus, parameters given": (IMAGE, lambda x: F.softplus(x, 2.0, 20.0).mean((2, 3))),
+    "sum cut at zero": (IMAGE, lambda x: F.conv2d((x + F.conv2d(x, SQUARE)).relu(), SQUARE)),
     "mish between images": (IMAGE, lambda x: F.conv2d(F.mish(x), torch.ones(2, 4, 1, 1) / 4)),
     "transposed convolution of a sequence": (ROWS, lambda x: F.conv_transpose1d(x, torch.ones(8, 4, 4) / 9, stride=2)),
 }
@@ -75,12 +90,15 @@ IN_INT8: dict[str, tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]
     [
         ("constant less a tensor", "onnxruntime"),
         ("constant less a tensor", "litert"),
+        ("float beside integers", "litert"),
+        ("sum cut at zero", "mnn"),
+        *(("causal attention", name) for name in BUILT_IN if name != "executorch"),
         *((op, "executorch") for op in IN_INT8),
     ],
 )
 def test_int8_answers_are_the_plans(op: str, name: str, tmp_path: Path) -> None:
     runtime = get_runtime(name)
-    if not is_installed(runtime):
+    if not (is_installed(runtime) and runs_here(runtime)):
         pytest.skip(f"{name} is not here")
     shape, function = IN_INT8[op]
     model = canonicalise(After(shape, function), shape, name="op")

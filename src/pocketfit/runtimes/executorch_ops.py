@@ -13,12 +13,15 @@ __all__ = ["write_out_ops"]
 
 aten = torch.ops.aten
 
+# Where torch takes softplus for the identity; what is left out there is smaller than float32 can tell.
+_STRAIGHT = 20.0
+
 
 def write_out_ops(graph: GraphModule) -> dict[str, str]:
     """Rewrite in place what would fail.
 
-    1. `softplus(x)` becomes `relu(x) + log(1 + exp(-|x|))`, which is the same without a branch: between channels-last
-       tensors the branch's operands are laid out differently, and the runtime refuses them.
+    1. `softplus(x)` becomes `relu(x) + log(1 + exp(-|βx|)) / β`, which is the same without a branch: between
+       channels-last tensors the branch's operands are laid out differently, and the runtime refuses them.
     2. A transposed convolution of a sequence becomes one of an image of height 1: XNNPACK's partitioner takes the
        first for a quantized one.
 
@@ -28,20 +31,29 @@ def write_out_ops(graph: GraphModule) -> dict[str, str]:
     renamed = {}
     for node in list(graph.graph.nodes):
         write = {aten.softplus.default: _softplus, aten.conv_transpose1d.default: _transposed}.get(node.target)
-        if write is not None and (len(node.args) == 1 or node.target is not aten.softplus.default):
-            written = write(graph, node)
+        written = write(graph, node) if write is not None else None
+        if written is not None:
             node.replace_all_uses_with(written)
             graph.graph.erase_node(node)
             renamed[node.name] = written.name
     return renamed
 
 
-def _softplus(graph: GraphModule, node: Node) -> Node:
-    x = node.args[0]
+def _softplus(graph: GraphModule, node: Node) -> Node | None:
+    defaults: tuple[Any, ...] = (None, 1.0, _STRAIGHT)
+    given: tuple[Any, ...] = (*node.args, *defaults[len(node.args) :])
+    x, beta, threshold = given
+    if threshold < _STRAIGHT:
+        return None
+    scaled = x if beta == 1 else _call(graph, node, aten.mul.Tensor, x, beta)
     small = _call(
-        graph, node, aten.exp.default, _call(graph, node, aten.neg.default, _call(graph, node, aten.abs.default, x))
+        graph,
+        node,
+        aten.exp.default,
+        _call(graph, node, aten.neg.default, _call(graph, node, aten.abs.default, scaled)),
     )
     rest = _call(graph, node, aten.log.default, _call(graph, node, aten.add.Tensor, small, 1.0))
+    rest = rest if beta == 1 else _call(graph, node, aten.mul.Tensor, rest, 1 / beta)
     return _call(graph, node, aten.add.Tensor, _call(graph, node, aten.relu.default, x), rest)
 
 

@@ -1,8 +1,9 @@
 """What keeps LiteRT's converter from quantizing layers that the plan leaves in float.
 
 It quantizes every layer that stands between a dequantize and a quantize op, whatever its weight, with scales of its own
-making. An op that has no integer form, put in front of such a layer, stops it; it is taken out of the finished model.
-What the op computes does not matter, so that any will do that the model does not hold itself.
+making; and it gives a concatenation of float and restored tensors the scale of one of the restored, which clips the
+others. An op that has no integer form, put between, stops it; it is taken out of the finished model. What the op
+computes does not matter, so that any will do that the model does not hold itself.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ __all__ = ["lower_barriers", "raise_barriers"]
 
 # Elementwise, without an integer kernel, and not to be simplified away.
 _BARRIERS = {torch.ops.aten.floor.default: "FLOOR", torch.ops.aten.ceil.default: "CEIL"}
+_JOIN = torch.ops.aten.cat.default
 
 
 def raise_barriers(lowered: GraphModule, graph: GraphModule, plan: QuantizationPlan) -> str:
-    """Put a barrier before each layer that reads a restored tensor and computes in float, in place.
+    """Put a barrier before each layer and concatenation that reads a restored tensor and computes in float, in place.
 
     Args:
         lowered: what `lower` made of `graph` and `plan`.
@@ -37,7 +39,9 @@ def raise_barriers(lowered: GraphModule, graph: GraphModule, plan: QuantizationP
     Returns:
         The name of LiteRT's op that is the barrier; empty where none is needed.
     """
-    floats = {node.name for node in graph.graph.nodes if is_layer(node) and _is_float(node, plan)}
+    floats = {
+        node.name for node in graph.graph.nodes if (is_layer(node) or node.target is _JOIN) and _is_float(node, plan)
+    }
     if not floats:
         return ""
     taken = {node.target for node in graph.graph.nodes}
@@ -45,16 +49,20 @@ def raise_barriers(lowered: GraphModule, graph: GraphModule, plan: QuantizationP
     if not free:
         raise ConversionError("litert", "a model with both floor and ceil cannot have float layers in an INT8 plan")
     for node in [node for node in lowered.graph.nodes if node.name in floats]:
-        source = node.args[0]
-        with lowered.graph.inserting_before(node):
-            barrier = lowered.graph.call_function(free[0], (source,))
-        barrier.meta = dict(source.meta)
-        node.args = (barrier, *node.args[1:])
+        for source in node.all_input_nodes if node.target is _JOIN else node.all_input_nodes[:1]:
+            with lowered.graph.inserting_before(node):
+                barrier = lowered.graph.call_function(free[0], (source,))
+            barrier.meta = dict(source.meta)
+            node.replace_input_with(source, barrier)
     lowered.recompile()
     return _BARRIERS[free[0]]
 
 
 def _is_float(node: torch.fx.Node, plan: QuantizationPlan) -> bool:
+    if node.target is _JOIN:
+        return node.name not in plan.activations and any(
+            str(source) in plan.activations for source in node.all_input_nodes
+        )
     restored = str(node.args[0]) in plan.activations
     return restored and arithmetic(node, plan) in (Arithmetic.FLOAT, Arithmetic.HALF, Arithmetic.DYNAMIC)
 

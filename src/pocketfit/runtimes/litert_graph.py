@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-from torch.fx import GraphModule
+from typing import Any
 
-__all__ = ["negate_subtrahends"]
+import torch
+from torch.fx import GraphModule, Node
+
+__all__ = ["crop_transposed_convolutions", "negate_subtrahends"]
 
 aten = torch.ops.aten
+
+_END = 2**63 - 1  # of an axis, as torch writes it
 
 
 def negate_subtrahends(graph: GraphModule) -> None:
@@ -26,3 +30,37 @@ def negate_subtrahends(graph: GraphModule) -> None:
         node.replace_all_uses_with(total)
         graph.graph.erase_node(node)
     graph.recompile()
+
+
+def crop_transposed_convolutions(graph: GraphModule) -> None:
+    """Give transposed convolutions with output padding no padding at all, and cut it off behind them, in place.
+
+    The converter knows no transposed convolution that ends elsewhere than it begins. What would have to be made up
+    (more output padding than padding) is left alone.
+    """
+    for node in list(graph.graph.nodes):
+        if node.target not in (aten.conv_transpose1d.default, aten.conv_transpose2d.input) or len(node.args) < 6:
+            continue
+        padding, extra = (_per_axis(argument, node) for argument in node.args[4:6])
+        if any(extra) and all(more <= cut for more, cut in zip(extra, padding, strict=True)):
+            _crop(graph, node, padding, extra)
+    graph.recompile()
+
+
+def _per_axis(given: Any, node: Node) -> list[int]:
+    axes = 1 if node.target is aten.conv_transpose1d.default else 2
+    return list(given) * axes if len(given) == 1 else list(given)
+
+
+def _crop(graph: GraphModule, node: Node, padding: list[int], extra: list[int]) -> None:
+    readers = list(node.users)
+    none = [0] * len(padding)
+    node.args = (*node.args[:4], none, none, *node.args[6:])
+    cropped = node
+    for axis, (cut, more) in enumerate(zip(padding, extra, strict=True), start=2):
+        with graph.graph.inserting_after(cropped):
+            end = more - cut or _END
+            cropped = graph.graph.call_function(aten.slice.Tensor, (cropped, axis, cut, end))
+        cropped.meta = dict(node.meta)
+    for reader in readers:
+        reader.replace_input_with(node, cropped)

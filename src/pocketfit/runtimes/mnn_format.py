@@ -18,6 +18,7 @@ import numpy as np
 from pocketfit.errors import ConversionError
 
 __all__ = [
+    "BINARY",
     "BLOB",
     "CAST",
     "CONVOLUTION",
@@ -99,6 +100,7 @@ INT8_NUMBERS: Layout = {
 }
 DESCRIPTION: Layout = {"blob": "o", "index": "i", "name": "o", "regions": "o", "numbers": "o"}
 TENSOR_NUMBERS: Layout = {"scale": "f", "zero_point": "f", "lowest": "f", "highest": "f", "type": "i"}
+BINARY: Layout = {"operation": "i", "type": "i", "activation": "i"}
 CAST: Layout = {"source": "i", "target": "i"}
 BLOB: Layout = {
     "shape": "o",

@@ -5,7 +5,8 @@
 A layer computes on integers where its weights are integers and both its input and its result are described as INT8.
 MNN hands INT8 on through poolings and resizings by itself. That is left undone here: on x86 it compares, averages and
 interpolates unsigned bytes as signed ones, and gives wrong values (MNN 3.6). A cast from float to float on both sides
-keeps these ops float.
+keeps these ops float. Arithmetic with a ReLU fused into it cuts its integers at 0, whatever the zero point: where the
+lowest integer stands for zero, saturation is the ReLU, and it is taken out; elsewhere the op stays float, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes.mnn_format import (
+    BINARY,
     BLOB,
     CAST,
     CONVOLUTION,
@@ -45,7 +47,7 @@ _KEPT_FLOAT = frozenset({35, 47})  # resizing and pooling
 # Ops whose results have numbers of their own, which MNN would else leave out or take from their readers: arithmetic,
 # resizing, products of matrices, pooling, PReLU, reduction, ReLU, ReLU6, scale, softmax, functions, layer norm.
 _OWN_NUMBERS = frozenset({7, 22, 35, 39, 47, 49, 68, 69, 70, 77, 85, 101, 106, 603})
-_BLOB_PARAMETERS, _CAST_PARAMETERS, _CONVOLUTION_PARAMETERS = 7, 8, 9
+_BINARY_PARAMETERS, _BLOB_PARAMETERS, _CAST_PARAMETERS, _CONVOLUTION_PARAMETERS = 6, 7, 8, 9
 _SCALE_PARAMETERS, _LAYER_NORM_PARAMETERS = 58, 88
 _FLOAT, _INT8 = 1, 6
 _INTEGERS, _HALF = 1, 3
@@ -135,12 +137,12 @@ class _Assembly:
     def _op(self, op: Record) -> list[int]:
         """The op, with its weights in the file; between two casts where it is to stay float."""
         fields = self._rewriter.fields(op)
-        parameters, narrow = self._parameters(op)
+        parameters, stays_float = self._parameters(op)
         if parameters is not None:
             fields["main"] = parameters
         if self._int8 and op.number("kind") in _OWN_NUMBERS:
             self._describe_result(op)
-        if not self._int8 or not (narrow or op.number("kind") in _KEPT_FLOAT):
+        if not self._int8 or not (stays_float or op.number("kind") in _KEPT_FLOAT):
             return [self._rewriter.old(op.position) if parameters is None else self._rewriter.table(OP, fields)]
         name, read, written = op.text("name"), op.numbers("inputs", np.int32), op.numbers("outputs", np.int32)
         first, last = self._new_tensor(f"{name}.float"), self._new_tensor(f"{name}.kept")
@@ -174,7 +176,9 @@ class _Assembly:
         return rewriter.table(OP, fields)
 
     def _parameters(self, op: Record) -> tuple[int | None, bool]:
-        """The op's parameters with its weights in the file; whether these are narrow and computed with in float."""
+        """The op's parameters with its weights in the file, None if nothing changes; whether it computes in float."""
+        if op.number("main_type") == _BINARY_PARAMETERS:
+            return self._arithmetic(op)
         kinds: Mapping[int, tuple[Layout, Callable[[Record, Record, list[bytes]], dict[str, Any]]]] = {
             _CONVOLUTION_PARAMETERS: (CONVOLUTION, self._convolution),
             _BLOB_PARAMETERS: (BLOB, self._blob),
@@ -188,6 +192,15 @@ class _Assembly:
         changes = change(op, record, self._take(record))
         narrow = "quantized" in changes and "int8" not in changes
         return self._rewriter.table(layout, {**self._rewriter.fields(record), **changes, "external": None}), narrow
+
+    def _arithmetic(self, op: Record) -> tuple[int | None, bool]:
+        record = op.record("main", BINARY)
+        numbers = self._activations.get(self._names[int(op.numbers("outputs", np.int32)[0])])
+        if not self._int8 or record is None or numbers is None or not record.number("activation"):
+            return None, False
+        if numbers.zero_point != 0:
+            return None, True
+        return self._rewriter.table(BINARY, {**self._rewriter.fields(record), "activation": None}), False
 
     def _take(self, record: Record) -> list[bytes]:
         start, *sizes = record.numbers("external", np.int64).tolist()

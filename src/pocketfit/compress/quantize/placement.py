@@ -13,6 +13,8 @@
 7. What is to stay float stays float, layer or other op; its result is quantized only where something else needs it.
 8. An op between float neighbours stays float with them: where only ops that no runtime computes in integers (a power, a
    root, a quotient) read it, or only such write what it reads, 8 bits would save nothing and lose what squares need.
+9. A sum with a mask stays float, and so does the softmax that reads it: a range that holds the mask's minus infinity
+   leaves the scores one step.
 
 Sources: TensorFlow Lite's 8-bit quantization specification (same-scale and fixed-range ops); ONNX Runtime's
 "Quantize ONNX models", on Q/DQ placement.
@@ -28,7 +30,8 @@ from dataclasses import dataclass
 import torch
 from torch.fx import Node
 
-from pocketfit.graph.attributes import get_tensor
+from pocketfit.graph.attributes import constant, get_tensor
+from pocketfit.graph.decompose_attention import MASKED
 
 __all__ = ["FIXED_RANGES", "Placement", "activation_bounds", "fused_activation", "is_layer", "place"]
 
@@ -144,6 +147,7 @@ def place(graph: torch.fx.GraphModule, keep_float: Collection[str] = ()) -> Plac
     kept = frozenset(keep_float) | {
         fused.name for node in nodes if node.name in keep_float and (fused := fused_activation(node)) is not None
     }
+    kept |= _masked(graph, nodes)
     kept |= _among_floats(nodes, kept)
     layers = tuple(node.name for node in nodes if is_layer(node) and node.name not in kept)
     quantized = [node for node in nodes if _is_quantized(node, kept)]
@@ -183,6 +187,17 @@ def _among_floats(nodes: list[Node], kept: frozenset[str]) -> frozenset[str]:
         if not between:
             return found
         found |= between
+
+
+def _masked(graph: torch.fx.GraphModule, nodes: list[Node]) -> frozenset[str]:
+    """Sums with a constant that stands for minus infinity somewhere, and what reads them (rule 9)."""
+    sums = [
+        node
+        for node in nodes
+        if node.target is aten.add.Tensor
+        and any((value := constant(graph, source)) is not None and value.min() <= MASKED for source in node.args)
+    ]
+    return frozenset(node.name for each in sums for node in (each, *each.users))
 
 
 def _all(answers: Iterable[bool]) -> bool:

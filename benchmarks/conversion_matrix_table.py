@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.matrix.judge import FLOAT_COSINE, INT8_AGREEMENT, INT8_COSINE, INT8_FLOOR
+from benchmarks.matrix.judge import FLOAT_COSINE, INT8_AGREEMENT, INT8_COSINE, INT8_FLOOR, ROUNDING, ROUNDING_DB
 from benchmarks.results import FOLDER, Row
 from pocketfit.runtimes import BUILT_IN, get_runtime
 
@@ -28,6 +28,7 @@ _MARKS = {
     "crashed": "crashed",
     "timed out": "too slow",
 }
+_ROUNDED = "≈"
 _GOOD = ("agrees", "converted")
 _ORIGINS = {"zoo": "Written here", "torchvision": "torchvision", "timm": "timm"}
 
@@ -64,6 +65,11 @@ def _introduction(rows: Sequence[Row]) -> Iterator[str]:
         f" least {FLOAT_COSINE}), in INT8 as the plan's simulation does (the same class for {INT8_AGREEMENT:.0%} of the"
         f" samples and cosine at least {INT8_FLOOR}, or, of near ties and outputs that are no classes, cosine at least"
         f" {INT8_COSINE}) |"
+    )
+    yield (
+        f"| {_ROUNDED} | agrees within the tolerance named {ROUNDING}: the runtime rounds otherwise than the simulation"
+        f" does, and its distance from it, in decibel, is no larger than the plan's own distance from the float model and"
+        f" {ROUNDING_DB:.0f} dB, with a cosine of at least {INT8_FLOOR} |"
     )
     yield f"| {_MARKS['converted']} | converted, not run here: the runtime runs on another system |"
     yield f"| {_MARKS['disagrees']} | converted, but it answers otherwise |"
@@ -103,7 +109,7 @@ def _spread(rows: Iterable[Row], name: str, digits: str) -> tuple[str, str]:
 
 def _cells(rows: Sequence[Row]) -> Iterator[str]:
     runtimes = _runtimes(rows)
-    marks = {(row["model"], row["runtime"], row["precision"]): _MARKS[row["status"]] for row in rows}
+    marks = {(row["model"], row["runtime"], row["precision"]): _mark(row) for row in rows}
     columns = [(runtime, precision) for runtime in runtimes for precision in _PRECISIONS]
     for origin, title in _ORIGINS.items():
         yield f"## {title}"
@@ -113,6 +119,11 @@ def _cells(rows: Sequence[Row]) -> Iterator[str]:
         for model in dict.fromkeys(row["model"] for row in rows if row["origin"] == origin):
             yield _line([model, *(marks.get((model, *column), "") for column in columns)])
         yield ""
+
+
+def _mark(row: Row) -> str:
+    rounded = row["status"] == "agrees" and str(row["rule"]).startswith(ROUNDING)
+    return _ROUNDED if rounded else _MARKS[row["status"]]
 
 
 def _failures(rows: Sequence[Row]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pocketfit.graph.explicit_padding import ExplicitPadding
 from pocketfit.graph.fold_batch_norm import FoldBatchNorm
 from pocketfit.graph.fold_constants import FoldConstants
 from pocketfit.graph.infer_batch import InferBatch
+from pocketfit.graph.inline_regions import InlineRegions
 from pocketfit.graph.optimise import DEFAULT_PASSES, optimise
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
@@ -26,6 +27,7 @@ __all__ = [
     "FoldBatchNorm",
     "FoldConstants",
     "InferBatch",
+    "InlineRegions",
     "Pass",
     "RemoveDeadCode",
     "RemoveIdentity",

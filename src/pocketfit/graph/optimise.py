@@ -11,6 +11,7 @@ from pocketfit.graph.explicit_padding import ExplicitPadding
 from pocketfit.graph.fold_batch_norm import FoldBatchNorm
 from pocketfit.graph.fold_constants import FoldConstants
 from pocketfit.graph.infer_batch import InferBatch
+from pocketfit.graph.inline_regions import InlineRegions
 from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace
@@ -20,12 +21,15 @@ from pocketfit.graph.write_out_shorthands import WriteOutShorthands
 
 __all__ = ["DEFAULT_PASSES", "optimise"]
 
-# Without in-place writes a value has one name, which every later pass relies on. Constants come before batch-norm
-# because a normalised weight is a constant first and a foldable weight then; recurrent layers come before constants
-# because they leave sums of biases behind.
+# Regions come first, because no other pass looks into them. Without in-place writes a value has one name, which every
+# later pass relies on. Constants come before attention because a mask is one, and before batch-norm because a
+# normalised weight is a constant first and a foldable weight then; they come again behind recurrent layers and
+# attention, which leave sums of biases and scaled constants behind.
 DEFAULT_PASSES: tuple[Pass, ...] = (
+    InlineRegions(),
     RemoveInPlace(),
     RemoveIdentity(),
+    FoldConstants(),
     UnrollRecurrent(),
     DecomposeAttention(),
     WriteOutShorthands(),

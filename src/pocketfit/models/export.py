@@ -82,9 +82,13 @@ def _return_one_tensor(graph: GraphModule) -> None:
 
 
 def _check_inference(graph: GraphModule) -> None:
+    """Refuse what depends on the batch or on chance; a normalised weight depends on neither."""
+    constants: set[torch.fx.Node] = set()
     for node in graph.graph.nodes:
+        if node.op == "get_attr" or (node.all_input_nodes and constants.issuperset(node.all_input_nodes)):
+            constants.add(node)
         name = str(getattr(node.target, "_opname", ""))
-        if name == "batch_norm" and node.args[5]:
+        if name == "batch_norm" and node.args[5] and node not in constants:
             raise ModelError(
                 f"The batch normalisation {node.name} uses the statistics of the batch, not stored ones. "
                 "Export the model in eval mode, and give its BatchNorm layers track_running_stats=True."

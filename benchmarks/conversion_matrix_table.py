@@ -67,8 +67,8 @@ def _introduction(rows: Sequence[Row]) -> Iterator[str]:
         f" {INT8_COSINE}) |"
     )
     yield (
-        f"| {_ROUNDED} | agrees within the tolerance named {ROUNDING}: the runtime rounds otherwise than the simulation"
-        f" does, and its distance from it, in decibel, is no larger than the plan's own distance from the float model and"
+        f"| {_ROUNDED} | agrees within the tolerance named {ROUNDING}: the runtime rounds otherwise than the"
+        f" simulation, and its distance in decibel is no larger than the plan's own distance from the float model and"
         f" {ROUNDING_DB:.0f} dB, with a cosine of at least {INT8_FLOOR} |"
     )
     yield f"| {_MARKS['converted']} | converted, not run here: the runtime runs on another system |"

@@ -22,7 +22,8 @@ import psutil
 
 from pocketfit.devices.host import describe_host, measure_on_host
 from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
-from pocketfit.preflight.blame import explain
+from pocketfit.preflight.blame import explain, guilty
+from pocketfit.preflight.narrow import first_failing_in_child
 from pocketfit.runtimes import isolate, require, runs_here, why_not_run_here
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.stages import Stage, Stages
@@ -181,15 +182,24 @@ class Prover:
             except ConversionError as error:
                 check_space(scratch)  # converters work there, and know no better than to blame the model
                 # The same model fails the same way next time; a crash or a time-out may not, and is not stored.
-                (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint]))
+                first = self._first_failing(planned, error, out / "narrow.log")
+                (out / "failure.json").write_text(json.dumps([error.runtime, error.message, error.hint, first]))
             else:
                 (out / "artifact.json").write_text(json.dumps(artifact_to_json(artifact)))
 
         folder = self.stages.stored(f"convert {info.name} {planned.plan.precision}", key, build, kind="convert")
         if (folder / "failure.json").exists():
-            failure = ConversionError(*json.loads((folder / "failure.json").read_text()))
-            raise explain(failure, planned.variant.model.graph)
+            *told, first = json.loads((folder / "failure.json").read_text())
+            raise explain(ConversionError(*told), planned.variant.model.graph, first)
         return artifact_from_json(json.loads((folder / "artifact.json").read_text()), folder), key
+
+    def _first_failing(self, planned: Planned, error: ConversionError, log: Path) -> str:
+        """The op to blame where neither the converter nor what is known of it names one; else empty."""
+        variant = planned.variant
+        if guilty(error, variant.model.graph):
+            return ""
+        plan = planned.path / "plan.json"
+        return first_failing_in_child(error.runtime, variant.model, planned.model, plan, variant.options, log)
 
     def run(self, artifact: Artifact, key: str) -> tuple[np.ndarray, KernelUse]:
         """Its outputs on the held-out samples, and the kernels it was given."""

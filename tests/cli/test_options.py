@@ -32,12 +32,14 @@ def test_options_go_to_the_runtimes_that_take_them() -> None:
     assert assign_options(("onnxruntime", "coreml"), asked) == {"coreml": {"ios-target": "18"}}
     assert assign_options(None, asked) == {"coreml": {"ios-target": "18"}}
     assert assign_options(("onnxruntime",), {"ios-target": None}) == {}
+    assert assign_options(("ncnn", "mnn"), {"batch": "dynamic"}) == {"mnn": {"batch": "dynamic"}}
 
 
 @pytest.mark.parametrize(
     ("targets", "asked", "said"),
     [
         (("onnxruntime",), {"ios-target": "18"}, "--ios-target 18 is for none of the targets: onnxruntime."),
+        (("ncnn", "litert"), {"batch": "dynamic"}, "--batch dynamic is for none of the targets: ncnn, litert."),
         (("coreml",), {"ios-target": "9"}, "Core ML has no ios-target '9'. Allowed: 17, 16, 18, 26."),
     ],
 )

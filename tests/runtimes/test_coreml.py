@@ -224,7 +224,7 @@ def convert(plan: QuantizationPlan, folder: Path, **options: str) -> Artifact:
 
 def test_for_the_neural_engine_scales_are_the_plans_in_half(plan: QuantizationPlan, tmp_path: Path) -> None:
     artifact = convert(plan, tmp_path, compute_units="cpuAndNE")
-    assert artifact.options == {"ios-target": "17", "compute-units": "cpuAndNE"}
+    assert artifact.options == {"ios-target": "17", "compute-units": "cpuAndNE", "batch": "1"}
     assert any("rounded to half" in note for note in artifact.notes)
     assert artifact.kernels is not None and artifact.kernels.int8 == len(plan.layers)
     stored = Counter((float(scale), point) for scale, point in map(unsigned, Program(artifact).of("quantize")))
@@ -257,7 +257,7 @@ def test_ios_16_has_integer_weights_but_no_integer_activations(plan: Quantizatio
     ("options", "said"),
     [
         ({"ios_target": "12"}, "Core ML has no ios-target '12'. Allowed: 17, 16, 18, 26."),
-        ({"delegate": "gpu"}, "Core ML has no option 'delegate'. It has: ios-target, compute-units."),
+        ({"delegate": "gpu"}, "Core ML has no option 'delegate'. It has: ios-target, compute-units, batch."),
     ],
 )
 def test_other_options_are_refused(plan: QuantizationPlan, tmp_path: Path, options: dict[str, str], said: str) -> None:

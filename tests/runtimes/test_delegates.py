@@ -125,7 +125,7 @@ def test_delegates_stand_beside_other_options() -> None:
         ("metal", "--delegate metal is for none of the targets. They have: ncnn=cpu|vulkan."),
         ("mnn=metal", "--delegate mnn=metal is for none of the targets. They have: ncnn=cpu|vulkan."),
         ("ncnn=metal", "ncnn has no delegate 'metal'. Allowed: cpu, vulkan."),
-        ("coreml=gpu", "Core ML has no option 'delegate'. It has: ios-target, compute-units."),
+        ("coreml=gpu", "Core ML has no option 'delegate'. It has: ios-target, compute-units, batch."),
     ],
 )
 def test_delegates_that_nobody_has_are_refused(asked: str, said: str) -> None:

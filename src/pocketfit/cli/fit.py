@@ -11,6 +11,7 @@ import typer
 
 from pocketfit.cli.options import (
     AsJson,
+    Batch,
     Cache,
     CalibrationSamples,
     Color,
@@ -60,6 +61,7 @@ def fit(
     ios_target: IosTarget = None,
     compute_units: ComputeUnits = None,
     delegates: Delegates = None,
+    batch: Batch = None,
     precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
     prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
     resize: Resize = None,
@@ -105,7 +107,9 @@ def fit(
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
         targets=names,
-        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}, delegates),
+        options=assign_options(
+            names, {"ios-target": ios_target, "compute-units": compute_units, "batch": batch}, delegates
+        ),
         precisions=_precisions(precisions),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,

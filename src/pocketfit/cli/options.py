@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsJson",
+    "Batch",
     "Cache",
     "CalibrationSamples",
     "Color",
@@ -62,6 +63,9 @@ Targets = Annotated[
 IosTarget = Annotated[str | None, typer.Option(help="Core ML: the oldest iOS that is to load it: 16, 17, 18, 26.")]
 ComputeUnits = Annotated[
     str | None, typer.Option(help="Core ML: all, cpuOnly, cpuAndGPU, or cpuAndNE (the Neural Engine).")
+]
+Batch = Annotated[
+    str | None, typer.Option(help="Samples that a file takes at once: 1, or dynamic, in the targets that have it.")
 ]
 Delegates = Annotated[
     list[str] | None,

@@ -9,6 +9,7 @@ import typer
 
 from pocketfit.cli.options import (
     AsJson,
+    Batch,
     Cache,
     CalibrationSamples,
     Color,
@@ -84,6 +85,7 @@ def quantize(
     ios_target: IosTarget = None,
     compute_units: ComputeUnits = None,
     delegates: Delegates = None,
+    batch: Batch = None,
     resize: Resize = None,
     crop: Crop = None,
     color: Color = None,
@@ -130,7 +132,9 @@ def quantize(
         ),
         budget=Budget(max_drop_points=None if data is None else points),
         targets=names,
-        options=assign_options(names, {"ios-target": ios_target, "compute-units": compute_units}, delegates),
+        options=assign_options(
+            names, {"ios-target": ios_target, "compute-units": compute_units, "batch": batch}, delegates
+        ),
         precisions=(Precision.FLOAT32, Precision.INT8),
         prefer="size" if prefer == "size" else "latency",
         calibration_samples=calibration_samples,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require, require_here
+from pocketfit.runtimes.batch import MOST, batch_option, export_with_batch, is_dynamic, refuse_batch
 from pocketfit.runtimes.coreml_package import kernels, write_package
 from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
@@ -72,16 +73,18 @@ class CoreML:
         options=(
             RuntimeOption(_IOS_TARGET, ("17", "16", "18", "26"), "The oldest iOS that is to load the file."),
             RuntimeOption(_COMPUTE_UNITS, tuple(_UNITS), "What Core ML may compute on."),
+            batch_option(),
         ),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.mlpackage`: batch 1, NCHW, float32 inputs and outputs."""
+        """Write `model.mlpackage`: batch 1 or dynamic, NCHW, float32 inputs and outputs."""
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         require(self)
         refuse_inexpressible(variant, self.info)
         options = complete_options(self.info, variant.options)
+        refuse_batch(variant.model, options, self.info.name)
         _refuse_older(variant, int(options[_IOS_TARGET]))
         package = out / "model.mlpackage"
         with tempfile.TemporaryDirectory(prefix="pocketfit-coreml-") as folder:
@@ -148,12 +151,13 @@ def _convert(variant: Variant, options: dict[str, str], folder: Path) -> Any:
             register_restore_half()
             passes = coremltools.PassPipeline.DEFAULT
             passes.remove_passes({_RESCALES})
-            exported = torch.export.export(graph, (torch.zeros(variant.model.input.shape),)).run_decompositions({})
+            exported = export_with_batch(graph, variant.model, options).run_decompositions({})
             return coremltools.convert(
                 exported,
                 convert_to="mlprogram",
                 compute_precision=coremltools.precision.FLOAT16 if half else coremltools.precision.FLOAT32,
                 minimum_deployment_target=getattr(coremltools.target, f"iOS{options[_IOS_TARGET]}"),
+                inputs=_inputs(variant.model.input) if is_dynamic(options) else None,
                 outputs=[coremltools.TensorType(name=variant.model.output.name, dtype=np.float32)],
                 pass_pipeline=passes,
                 package_dir=str(folder / "made.mlpackage"),
@@ -161,6 +165,13 @@ def _convert(variant: Variant, options: dict[str, str], folder: Path) -> Any:
             )
         except Exception as error:  # its frontend and its passes raise whatever they raise
             raise _explain(error, said) from error
+
+
+def _inputs(given: TensorSpec) -> list[Any]:
+    import coremltools
+
+    batch = coremltools.RangeDim(lower_bound=1, upper_bound=MOST, default=1)
+    return [coremltools.TensorType(name=given.name, shape=(batch, *given.shape[1:]))]
 
 
 @contextlib.contextmanager

@@ -10,12 +10,13 @@ Dynamic linear layers find the range of each row at run time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.batch import batch_option, export_with_batch, refuse_batch
 from pocketfit.runtimes.delegates import DELEGATE
 from pocketfit.runtimes.executorch_format import INTEGERS, Program
 from pocketfit.runtimes.executorch_native import Loaded, quiet, runtime
@@ -68,16 +69,20 @@ class ExecuTorch:
         dynamic=("linear",),
         dynamic_rows=True,
         # A program is lowered for its delegate and has no other form of the layers: only what can be run is offered.
-        options=(RuntimeOption(DELEGATE, (_XNNPACK,), "The delegate that the file is lowered for."),),
+        options=(
+            RuntimeOption(DELEGATE, (_XNNPACK,), "The delegate that the file is lowered for."),
+            batch_option(),
+        ),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.pte`: batch 1, NCHW, float32 inputs and outputs."""
+        """Write `model.pte`: batch 1 or dynamic, NCHW, float32 inputs and outputs."""
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         refuse_inexpressible(variant, self.info)
         options = complete_options(self.info, variant.options)
-        content = _convert(variant)
+        refuse_batch(variant.model, options, self.info.name)
+        content = _convert(variant, options)
         path = out / "model.pte"
         path.write_bytes(content)
         _check(path, variant.model.input.shape)
@@ -99,16 +104,13 @@ class ExecuTorch:
         return _Session(artifact.files[0], threads)
 
 
-def _convert(variant: Variant) -> bytes:
-    import torch
-
+def _convert(variant: Variant, options: Mapping[str, str]) -> bytes:
     from pocketfit.runtimes.executorch_graph import lower_for_xnnpack
     from pocketfit.runtimes.executorch_half import store_in_half
 
-    example = (torch.zeros(variant.model.input.shape),)
     try:
-        with torch.no_grad(), quiet():
-            content = _lower(torch.export.export(lower_for_xnnpack(variant), example))
+        with quiet():
+            content = _lower(export_with_batch(lower_for_xnnpack(variant), variant.model, options))
     except Exception as error:  # its passes raise whatever they come upon
         raise _explain(error) from error
     return content if variant.plan.precision is Precision.FLOAT32 else store_in_half(content)

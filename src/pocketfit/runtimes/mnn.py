@@ -18,13 +18,14 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
+from pocketfit.runtimes.batch import batch_option, is_dynamic, refuse_batch
 from pocketfit.runtimes.delegates import (
     CPU,
     DELEGATE,
@@ -84,19 +85,20 @@ class Mnn:
         note="INT8 from layer to layer; poolings and resizings in float32",
         weight_bits=(8, 4),
         weight_only=True,
-        options=(delegate_option(*_BACKENDS),),
+        options=(delegate_option(*_BACKENDS), batch_option()),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.mnn`: batch 1, float32 input and output in the model's layout."""
+        """Write `model.mnn`: batch 1 or dynamic, float32 input and output in the model's layout."""
         from pocketfit.compress.quantize.express import refuse_inexpressible
         from pocketfit.runtimes.mnn_weights import Weights
 
         require(self)
         refuse_inexpressible(variant, self.info)
         options = complete_options(self.info, variant.options)
+        refuse_batch(variant.model, options, self.info.name)
         weights = Weights(variant.model, variant.plan)
-        content, names = _convert(variant, weights)
+        content, names = _convert(variant, weights, options)
         path = out / "model.mnn"
         path.write_bytes(content)
         artifact = Artifact(
@@ -133,14 +135,14 @@ def _notes(weights: Weights) -> tuple[str, ...]:
     return tuple(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)
 
 
-def _convert(variant: Variant, weights: Weights) -> tuple[bytes, tuple[str, str]]:
+def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> tuple[bytes, tuple[str, str]]:
     """The file's content, and the names of the network's input and output."""
     from pocketfit.runtimes.mnn_graph import deployed_graph
     from pocketfit.runtimes.mnn_network import assemble
     from pocketfit.runtimes.onnx_export import export_onnx
 
     graph = deployed_graph(variant)
-    model = export_onnx(graph, variant.model.input.shape, runtime="mnn", opset=OPSET)
+    model = export_onnx(graph, variant.model, options, runtime="mnn", opset=OPSET)
     with tempfile.TemporaryDirectory(prefix="pocketfit-mnn-") as folder:
         source = Path(folder) / "model.onnx"
         source.write_bytes(model.SerializeToString(deterministic=True))
@@ -210,7 +212,7 @@ class _Session:
         self._feed(inputs[0])
         self._interpreter.runSession(self._session)
         output = self._fetch(self._interpreter.getSessionOutput(self._session, self._artifact.output.name))
-        shape = self._artifact.output.shape
+        shape = (len(inputs[0]), *self._artifact.output.shape[1:])
         if _sides(output.shape) != _sides(shape):
             raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
         return (output.reshape(shape),)
@@ -249,6 +251,9 @@ class _Session:
     def _feed(self, sample: np.ndarray) -> None:
         import numpy as np
 
+        if is_dynamic(self._artifact.options) and self._input.getShape() != sample.shape:
+            self._interpreter.resizeTensor(self._input, sample.shape)
+            self._interpreter.resizeSession(self._session)
         # A copy: MNN's tensor is a view of the array.
         self._input.copyFrom(self._host(np.array(sample, np.float32, order="C")))
 

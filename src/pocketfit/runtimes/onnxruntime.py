@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pocketfit.runtimes.batch import batch_option, refuse_batch
 from pocketfit.runtimes.delegates import (
     CPU,
     DELEGATE,
@@ -92,16 +93,17 @@ class OnnxRuntime:
         activation_bits=(8, 16),
         weight_only=True,
         dynamic=("linear",),
-        options=(delegate_option(*_PROVIDERS),),
+        options=(delegate_option(*_PROVIDERS), batch_option()),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.onnx`: opset 20, or 21 with INT16 or INT4 in it; batch 1, float32 inputs and outputs."""
+        """Write `model.onnx`: opset 20, or 21 with INT16 or INT4; batch 1 or dynamic, float32 inputs and outputs."""
         from pocketfit.compress.quantize.express import refuse_inexpressible
 
         refuse_inexpressible(variant, self.info)
         options = complete_options(self.info, variant.options)
-        program = _export(variant)
+        refuse_batch(variant.model, options, self.info.name)
+        program = _export(variant, options)
         kept = _store_weights(program, variant)
         path = out / "model.onnx"
         path.write_bytes(program.SerializeToString(deterministic=True))
@@ -145,12 +147,12 @@ def _notes(kept: Sequence[str]) -> Iterator[str]:
     return (f"stored in float32 because torch.onnx changed the weight: {name}" for name in kept)
 
 
-def _export(variant: Variant) -> onnx.ModelProto:
+def _export(variant: Variant, options: Mapping[str, str]) -> onnx.ModelProto:
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
     from pocketfit.runtimes.onnx_export import export_onnx
 
     graph = lower(variant.model.graph, variant.plan, Activations.UNSIGNED, Weights.INTEGER)
-    return export_onnx(graph, variant.model.input.shape, runtime="onnxruntime", opset=_opset(variant))
+    return export_onnx(graph, variant.model, options, runtime="onnxruntime", opset=_opset(variant))
 
 
 def _opset(variant: Variant) -> int:

@@ -27,6 +27,7 @@ from pocketfit.errors import ConversionError, RuntimeMissing
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.store import save
 from pocketfit.runtimes import get_runtime, runs_here, why_not_run_here
+from pocketfit.runtimes.batch import BATCH
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.testing.models import MODELS, Mixed, TinyModel, build
 from pocketfit.testing.plans import MIXED_PLANS, Artifacts, Case, case_of
@@ -200,6 +201,23 @@ class RuntimeContract:
         got = _answers(_open(runtime, artifacts.get(Mixed, name)), case.samples)
         rounds = plan.activations or any(layer.dynamic for layer in plan.layers.values())
         self._compare_arrays(got, expected, case.output_step(runtime.info.scheme) if rounds else None)
+
+    @pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.__name__)
+    def test_answers_alike_in_batches(self, runtime: Runtime, kind: type[TinyModel], tmp_path: Path) -> None:
+        """With a dynamic batch, where that can be asked for, each sample's answer is the plan's."""
+        if BATCH not in (option.name for option in runtime.info.options):
+            pytest.skip(f"{runtime.info.name} has no option '{BATCH}'")
+        precision, case = _narrowest(runtime.info), case_of(kind)
+        variant = replace(case.variant(precision), options={BATCH: "dynamic"})
+        if not case.model.dynamic_batch:
+            with pytest.raises(ConversionError, match="one sample at a time"):
+                runtime.convert(variant, tmp_path)
+            return
+        artifact = runtime.convert(variant, tmp_path)
+        assert artifact.input.shape == case.model.input.shape
+        session = _open(runtime, artifact)
+        batches = np.split(case.samples, [1, 4, 6])
+        self._compare(np.concatenate([session.run([batch])[0] for batch in batches]), case, precision, runtime)
 
     def test_answers_alike_with_two_threads(
         self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case

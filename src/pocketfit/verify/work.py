@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import DataError
 from pocketfit.runtimes import get_runtime, require
+from pocketfit.runtimes.batch import is_dynamic
 from pocketfit.runtimes.work import artifact_from_json
 from pocketfit.types import Samples, Session
 from pocketfit.verify.run import load_inputs
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["run_artifact"]
 
 REPORT_SECONDS = 0.2
+# Of an artifact that takes any: more than one, and mostly not all of the samples.
+_AT_ONCE = 3
 
 
 def run_artifact(
@@ -36,25 +39,27 @@ def run_artifact(
     session = runtime.open(opened, threads=threads)
     partial = Path(f"{out}.partial")
     try:
-        _write_outputs(session, batches(Samples(values, None, spec), 1), len(values), partial, Path(done))
+        given = batches(Samples(values, None, spec), _AT_ONCE if is_dynamic(opened.options) else 1)
+        _write_outputs(session, given, len(values), partial, Path(done))
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
     return {"samples": len(values), "kernels": dataclasses.asdict(session.kernels())}
 
 
-def _write_outputs(session: Session, samples: Iterable[np.ndarray], count: int, out: Path, done: Path) -> None:
-    """Write row after row, so that neither inputs nor outputs have to fit into memory."""
+def _write_outputs(session: Session, given: Iterable[np.ndarray], count: int, out: Path, done: Path) -> None:
+    """Write batch after batch, so that neither inputs nor outputs have to fit into memory."""
     import numpy as np
 
-    last_report = time.monotonic()
+    last_report, finished = time.monotonic(), 0
     with out.open("wb") as stream:
-        for index, sample in enumerate(samples):
-            row = np.ascontiguousarray(session.run([sample])[0], dtype="<f4")
-            if index == 0:
-                header = {"descr": "<f4", "fortran_order": False, "shape": (count, *row.shape[1:])}
+        for batch in given:
+            rows = np.ascontiguousarray(session.run([batch])[0], dtype="<f4")
+            if finished == 0:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, *rows.shape[1:])}
                 np.lib.format.write_array_header_1_0(stream, header)
-            stream.write(row.tobytes())
+            stream.write(rows.tobytes())
+            finished += len(batch)
             if time.monotonic() - last_report > REPORT_SECONDS:
-                done.write_text(str(index + 1))
+                done.write_text(str(finished))
                 last_report = time.monotonic()

@@ -53,6 +53,22 @@ def test_a_good_bundle_passes_in_the_real_runtime(bundle: Path) -> None:
     assert result.files == 10
 
 
+def test_a_delegate_that_is_not_here_is_told(
+    contents: Contents, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, *others = contents.candidates
+    assert second.artifact is not None
+    asking = dataclasses.replace(second, artifact=dataclasses.replace(second.artifact, options={"delegate": "qnn"}))
+    contents = dataclasses.replace(contents, candidates=(first, asking, *others))
+    bundle = write_bundle(contents, tmp_path / "out")
+    plain, told = verify_bundle(bundle).checks
+    assert plain.delegate == ""
+    assert told.outcome is Outcome.PASSED
+    assert told.delegate.startswith("made for qnn, run on the CPU: ")
+    verify(bundle)
+    assert "onnxruntime int8: made for qnn, run on the CPU" in " ".join(capsys.readouterr().out.split())
+
+
 def test_an_answer_beyond_its_tolerance_fails(contents: Contents, tmp_path: Path) -> None:
     bundle = write_bundle(with_weight(contents, lambda weight: weight + 0.01), tmp_path / "out")
     good, bad = verify_bundle(bundle).checks

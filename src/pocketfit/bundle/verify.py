@@ -12,7 +12,8 @@ from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.bundle.read import Bundle, read_bundle
 from pocketfit.errors import OptionError, PocketfitError, RuntimeMissing
 from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
-from pocketfit.types import Parity, Precision, Samples
+from pocketfit.runtimes.delegates import delegate_told
+from pocketfit.types import KernelUse, Parity, Precision, Samples
 from pocketfit.verify.parity import compare
 from pocketfit.verify.run import outputs_of, store_inputs
 
@@ -42,6 +43,7 @@ class Check:
         max_error: largest absolute difference found; None when it was not run.
         agreement: share of golden samples, 0..1, with the same largest output; None when it was not run.
         reason: why it was skipped or failed; empty when it passed.
+        delegate: what became here of the delegate that it is made for; empty where that is the CPU.
     """
 
     runtime: str
@@ -51,6 +53,7 @@ class Check:
     max_error: float | None = None
     agreement: float | None = None
     reason: str = ""
+    delegate: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _check(
     if progress is not None:
         progress(entry.title)
     try:
-        return _judge(entry, _replay(bundle, entry, work, log_dir))
+        return _judge(entry, *_replay(bundle, entry, work, log_dir))
     except PocketfitError as error:
         return Check(entry.runtime, entry.precision, Outcome.FAILED, entry.tolerance, reason=str(error))
 
@@ -143,16 +146,16 @@ def why_not_here(name: str) -> str:
     return ""
 
 
-def _replay(bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | None) -> Parity:
+def _replay(bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | None) -> tuple[Parity, KernelUse]:
     import numpy as np
 
     log = log_dir / f"{entry.runtime}-{entry.precision}.log" if log_dir else None
     out = work / "outputs.npy"
-    outputs_of(bundle.artifact(entry), work, out, timeout_s=TIMEOUT_S, log=log)
-    return compare(np.load(out), bundle.golden_outputs(entry))
+    kernels = outputs_of(bundle.artifact(entry), work, out, timeout_s=TIMEOUT_S, log=log)
+    return compare(np.load(out), bundle.golden_outputs(entry)), kernels
 
 
-def _judge(entry: ArtifactEntry, parity: Parity) -> Check:
+def _judge(entry: ArtifactEntry, parity: Parity, kernels: KernelUse) -> Check:
     passed = parity.max_error <= entry.tolerance
     return Check(
         runtime=entry.runtime,
@@ -162,4 +165,5 @@ def _judge(entry: ArtifactEntry, parity: Parity) -> Check:
         max_error=parity.max_error,
         agreement=parity.agreement,
         reason="" if passed else f"differs by {parity.max_error:.3g}, more than the {entry.tolerance:.3g} allowed",
+        delegate=delegate_told(kernels),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -170,17 +169,6 @@ def _show(result: FitResult, as_json: bool) -> None:
         typer.echo(to_json(result))
     else:
         print_fit(result, console())
-        for line in _delegates(result):
-            typer.echo(line)
-
-
-def _delegates(result: FitResult) -> Iterator[str]:
-    """What became here of the delegates that were asked for, a line per artifact."""
-    from pocketfit.runtimes.delegates import delegate_told
-
-    for candidate in result.candidates:
-        if candidate.evidence is not None and (told := delegate_told(candidate.evidence.kernels)):
-            yield f"{candidate.runtime} {candidate.precision}: {told}"
 
 
 def _write_report(result: FitResult, path: Path) -> None:

@@ -94,8 +94,8 @@ def _show(result: Verification) -> None:
     out.print(f"{result.path}: {result.files} files intact", markup=False, highlight=False)
     out.print(_table(result))
     for check in result.checks:
-        if check.reason:
-            out.print(f"{check.runtime} {check.precision}: {check.reason}", markup=False, highlight=False)
+        for said in filter(None, (check.reason, check.delegate)):
+            out.print(f"{check.runtime} {check.precision}: {said}", markup=False, highlight=False)
 
 
 def _table(result: Verification) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pocketfit.runtimes.delegates import delegate_told
 from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
 from pocketfit.search.units import points, size
 from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec, Rung
@@ -110,4 +111,7 @@ def _channels(values: tuple[float, ...]) -> str:
 
 
 def _artifact_notes(candidate: Candidate) -> tuple[str, ...]:
-    return () if candidate.artifact is None else candidate.artifact.notes
+    """What the converter says, and what became here of a delegate that was asked for."""
+    said = () if candidate.artifact is None else candidate.artifact.notes
+    told = "" if candidate.evidence is None else delegate_told(candidate.evidence.kernels)
+    return (*said, told) if told else said

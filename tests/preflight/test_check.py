@@ -4,11 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pocketfit.graph.calls import by_op
 from pocketfit.graph.running import run_graph
 from pocketfit.models.canonical import canonicalise
-from pocketfit.preflight import rewrites, support
+from pocketfit.preflight import support
 from pocketfit.preflight.check import Outlook, check
-from pocketfit.preflight.rewrites import offered, rewrite
+from pocketfit.preflight.rewrites import expansions, offered, rewrite
 from pocketfit.preflight.support import Verdict
 from pocketfit.runtimes import get_runtime
 from pocketfit.types import LoadedModel
@@ -60,7 +61,7 @@ def test_what_was_never_tried_is_not_called_refused(model: LoadedModel, refusing
 
 
 def test_a_rewrite_is_offered_where_all_it_leads_to_is_taken(model: LoadedModel, refusing: None) -> None:
-    found = offered(model, "litert", {"aten.silu.default"})
+    found = offered(expansions(model, {"aten.silu.default"}), "litert")
     assert found["aten.silu.default"]
     assert outlook(model, "litert").refused[0].becomes == found["aten.silu.default"]
 
@@ -71,12 +72,12 @@ def test_no_rewrite_is_offered_into_what_is_refused_too(
     table = support._table()
     lacking = {op: known for op, known in table.ops.items() if op in ("aten.conv2d.default", "aten.silu.default")}
     monkeypatch.setattr(support, "_table", lambda: support._Table(table.versions, lacking))
-    assert offered(model, "litert", {"aten.silu.default"}) == {}
+    assert offered(expansions(model, {"aten.silu.default"}), "litert") == {}
 
 
 def test_a_rewritten_model_answers_alike(model: LoadedModel) -> None:
     rewritten = rewrite(model, ["aten.silu.default"])
-    assert "aten.silu.default" not in rewrites._ops(rewritten.graph)
+    assert "aten.silu.default" not in by_op(rewritten.graph)
     samples = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
     expected = run_graph(model.graph, [samples])
     # The same function in float32, written in other ops.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from pocketfit.cli.options import AsJson, InputShape, Model, Targets, Weights, p
 from pocketfit.cli.output import console, print_json, table
 
 if TYPE_CHECKING:
-    from pocketfit.preflight.check import Accelerated, Doubt, Outlook
+    from pocketfit.preflight.check import DelegateOutlook, Doubt, Outlook
     from pocketfit.types import LoadedModel, Runtime
 
 __all__ = ["preflight"]
@@ -22,6 +22,10 @@ TITLES = ("runtime", "ops", "precisions", "INT8 pays", "why")
 DOUBT_TITLES = ("op", "where", "said of it", "can be rewritten as")
 DELEGATE_TITLES = ("delegate", "on the CPU")
 DELEGATE_FIGURES = ("ops", "MACs", "partitions")
+NOTE = (
+    "Ops: tried one by one with each converter. Delegates: from their makers' documentation, not run. INT8: a rule of "
+    "thumb from the graph, not a measurement; `pocketfit fit` measures."
+)
 
 
 def preflight(
@@ -52,22 +56,17 @@ def preflight(
     outlooks = check(loaded, chosen)
     written = _write(loaded, outlooks, rewrite)
     if as_json:
-        print_json({"runtimes": [_plain(one) for one in outlooks], "tried_with": dict(tried_versions())})
+        print_json({"runtimes": [asdict(one) for one in outlooks], "tried_with": dict(tried_versions())})
         return
     out = console()
     out.print(table([_row(one) for one in outlooks], TITLES))
     if doubts := _doubt_rows(outlooks):
         out.print(table(doubts, DOUBT_TITLES))
-    out.print(table([_delegate_row(one, two) for one in outlooks for two in one.delegates], *_DELEGATE_COLUMNS))
-    for line in (*written, *_NOTES):
+    out.print(
+        table([_delegate_row(one, two) for one in outlooks for two in one.delegates], DELEGATE_TITLES, DELEGATE_FIGURES)
+    )
+    for line in (*written, NOTE):
         out.print(line, markup=False, highlight=False)
-
-
-_DELEGATE_COLUMNS = (DELEGATE_TITLES, DELEGATE_FIGURES)
-_NOTES = (
-    "Ops: tried one by one with each converter. Delegates: from their makers' documentation, not run. INT8: a rule of "
-    "thumb from the graph, not a measurement; `pocketfit fit` measures.",
-)
 
 
 def _runtimes(targets: str | None) -> list[Runtime]:
@@ -134,11 +133,7 @@ def _doubt_row(op: str, doubts: list[tuple[str, Doubt]]) -> tuple[str, ...]:
     return (op.split(".")[1], f"{first.place}{often}", said, offers or "-")
 
 
-def _delegate_row(one: Outlook, two: Accelerated) -> tuple[str, ...]:
+def _delegate_row(one: Outlook, two: DelegateOutlook) -> tuple[str, ...]:
     ops = f"{len(two.partitions.delegated)} of {one.ops}"
     fallback = ", ".join(two.fallback_ops) or "-"
     return (f"{one.runtime} {two.delegate}", fallback, ops, f"{two.macs_share:.0%}", str(two.partitions.count))
-
-
-def _plain(one: Outlook) -> dict[str, Any]:
-    return asdict(one)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.placement import place
+from pocketfit.graph.calls import by_op, calls, op_name
 from pocketfit.inspection.recorder import record
 from pocketfit.preflight.blame import Place, place_of
 from pocketfit.preflight.delegates import DELEGATES, Delegate
 from pocketfit.preflight.int8 import Int8, expect
 from pocketfit.preflight.partitions import Partitions, partition
-from pocketfit.preflight.rewrites import offered
+from pocketfit.preflight.rewrites import expansions, offered
 from pocketfit.preflight.support import Support, Verdict, of_op
 from pocketfit.types import LoadedModel, Precision, Runtime
 
-__all__ = ["Accelerated", "Doubt", "Outlook", "check"]
+__all__ = ["DelegateOutlook", "Doubt", "Outlook", "check"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Accelerated:
+class DelegateOutlook:
     """What a delegate would take.
 
     Args:
@@ -78,7 +80,7 @@ class Outlook:
     doubts: tuple[Doubt, ...]
     precisions: tuple[Precision, ...]
     int8: Int8
-    delegates: tuple[Accelerated, ...]
+    delegates: tuple[DelegateOutlook, ...]
 
     @property
     def refused(self) -> tuple[Doubt, ...]:
@@ -95,49 +97,47 @@ def check(model: LoadedModel, runtimes: Sequence[Runtime]) -> tuple[Outlook, ...
     """
     records = record(model.graph, torch.zeros(model.input.shape))
     macs = {one.node.name: one.macs for one in records}
-    ops = [node for node in model.graph.graph.nodes if node.op == "call_function" and "getitem" not in node.name]
-    return tuple(_outlook(model, ops, macs, runtime) for runtime in runtimes)
-
-
-def _outlook(model: LoadedModel, ops: Sequence[Node], macs: dict[str, int], runtime: Runtime) -> Outlook:
-    info = runtime.info
-    return Outlook(
-        runtime=info.name,
-        ops=len(ops),
-        doubts=_doubts(model, ops, info.name),
-        precisions=info.precisions,
-        int8=expect(model.graph, macs, info),
-        delegates=tuple(_accelerated(ops, macs, one) for one in DELEGATES if one.runtime == info.name),
+    ops = by_op(model.graph)
+    names = [runtime.info.name for runtime in runtimes]
+    refused = {op for op, nodes in ops.items() for name in names if of_op(nodes[0], name).verdict is Verdict.REFUSED}
+    expanded = expansions(model, refused)
+    placement = place(model.graph)
+    return tuple(
+        Outlook(
+            runtime=info.name,
+            ops=sum(map(len, ops.values())),
+            doubts=_doubts(ops, info.name, expanded),
+            precisions=info.precisions,
+            int8=expect(model.graph, placement, macs, info),
+            delegates=tuple(_accelerated(model.graph, macs, one) for one in DELEGATES if one.runtime == info.name),
+        )
+        for info in (runtime.info for runtime in runtimes)
     )
 
 
-def _doubts(model: LoadedModel, ops: Sequence[Node], runtime: str) -> tuple[Doubt, ...]:
-    uses: dict[str, list[Node]] = {}
-    for node in ops:
-        uses.setdefault(str(node.target), []).append(node)
-    support = {op: of_op(nodes[0], runtime) for op, nodes in uses.items()}
-    refused = [op for op, known in support.items() if known.verdict is Verdict.REFUSED]
-    rewrites = offered(model, runtime, refused) if refused else {}
+def _doubts(
+    ops: Mapping[str, Sequence[Node]], runtime: str, expanded: Mapping[str, Sequence[Node]]
+) -> tuple[Doubt, ...]:
+    support = {op: of_op(nodes[0], runtime) for op, nodes in ops.items()}
+    refused = {op: expanded[op] for op in expanded if support[op].verdict is Verdict.REFUSED}
+    rewrites = offered(refused, runtime)
     return tuple(
         Doubt(op, len(nodes), place_of(nodes[0]), support[op], rewrites.get(op, ()))
-        for op, nodes in uses.items()
+        for op, nodes in ops.items()
         if support[op].verdict is not Verdict.TAKEN
     )
 
 
-def _accelerated(ops: Sequence[Node], macs: dict[str, int], delegate: Delegate) -> Accelerated:
-    found = partition(ops, lambda node: delegate.takes(_packet(node)))
+def _accelerated(graph: GraphModule, macs: Mapping[str, int], delegate: Delegate) -> DelegateOutlook:
+    ops = calls(graph)
+    found = partition(ops, lambda node: delegate.takes(op_name(node)))
     total = sum(macs.values())
     names = {node.name: node for node in ops}
-    return Accelerated(
+    return DelegateOutlook(
         delegate=delegate.name,
         partitions=found,
         macs_share=sum(macs[name] for name in found.delegated) / total if total else 0.0,
-        fallback_ops=tuple(sorted({_packet(names[name]) for name in found.fallback})),
+        fallback_ops=tuple(sorted({op_name(names[name]) for name in found.fallback})),
         int8=delegate.int8,
         source=delegate.source,
     )
-
-
-def _packet(node: Node) -> str:
-    return str(node.target).split(".")[1]

@@ -6,12 +6,13 @@ A model pays where nearly all of its multiply-accumulates are in layers that bec
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch.fx import GraphModule, Node
 
-from pocketfit.compress.quantize.placement import Placement, place
+from pocketfit.compress.quantize.placement import Placement
 from pocketfit.graph.calls import op_name
 from pocketfit.types import Precision, RuntimeInfo
 
@@ -42,17 +43,17 @@ class Int8:
     changes: int = 0
 
 
-def expect(graph: GraphModule, macs: Mapping[str, int], info: RuntimeInfo) -> Int8:
+def expect(graph: GraphModule, placement: Placement, macs: Mapping[str, int], info: RuntimeInfo) -> Int8:
     """What to expect of static INT8 in a runtime.
 
     Args:
         graph: canonical.
+        placement: of INT8 in it.
         macs: multiply-accumulates by node name.
         info: what the runtime can do.
     """
     if Precision.INT8 not in info.precisions:
         return Int8("none", f"{info.title} has no INT8")
-    placement = place(graph)
     nodes = {node.name: node for node in graph.graph.nodes}
     layers = [name for name in placement.layers if op_name(nodes[name]) in info.int8_layers]
     if not layers:
@@ -86,4 +87,4 @@ def _changes(graph: GraphModule, placement: Placement) -> int:
 
 def _passes_on(node: Node) -> bool:
     """Whether the node only hands out pieces of what another computed."""
-    return any(user.target is not None and "getitem" in str(user.target) for user in node.users)
+    return any(user.target is operator.getitem for user in node.users)

@@ -6,46 +6,64 @@ is taken by the runtime, and the rewritten model has to answer as the old one do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import torch
-from torch.fx import GraphModule, Node
+from torch.fx import Node
 
+from pocketfit.errors import ModelError
 from pocketfit.graph.base import outputs, relative_error
+from pocketfit.graph.calls import by_op
 from pocketfit.models.canonical import TOLERANCE, canonicalise
 from pocketfit.models.export import export_program
 from pocketfit.preflight.support import Verdict, of_op
 from pocketfit.types import LoadedModel
 
-__all__ = ["offered", "rewrite"]
+__all__ = ["expansions", "offered", "rewrite"]
 
 _Decomposition = Callable[..., Any]
 
 
-def offered(model: LoadedModel, runtime: str, refused: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Which refused ops can be rewritten into ops that the runtime takes.
+def expansions(model: LoadedModel, ops: Collection[str]) -> dict[str, list[Node]]:
+    """What each op would be written out as.
 
     Args:
         model: in canonical form; it is not changed.
+        ops: aten names, such as `aten.silu.default`.
+
+    Returns:
+        Of each op that can be written out, the nodes of ops that the model did not hold before.
+    """
+    before = by_op(model.graph)
+    found = {}
+    for op in sorted(ops):
+        try:
+            after = by_op(rewrite(model, (op,)).graph)
+        except Exception:  # a decomposition that does not trace is none that can be offered
+            continue
+        if op not in after:
+            found[op] = [node for name, nodes in after.items() if name not in before for node in nodes]
+    return found
+
+
+def offered(expanded: Mapping[str, Sequence[Node]], runtime: str) -> dict[str, tuple[str, ...]]:
+    """Which ops can be rewritten into ops that a runtime takes.
+
+    Args:
+        expanded: what `expansions` found of the ops that it refuses.
         runtime: its name.
-        refused: aten names, such as `aten.silu.default`.
 
     Returns:
         For each op that can be, the aten names of what it becomes.
     """
-    before = _ops(model.graph)
-    found = {}
-    for op in sorted(refused):
-        rewritten = _attempt(model, op)
-        if rewritten is None or op in _ops(rewritten.graph):
-            continue
-        new = _new_nodes(rewritten.graph, before)
-        if all(of_op(node, runtime).verdict is Verdict.TAKEN for node in new):
-            found[op] = tuple(sorted({str(node.target) for node in new}))
-    return found
+    return {
+        op: tuple(sorted({str(node.target) for node in nodes}))
+        for op, nodes in expanded.items()
+        if all(of_op(node, runtime).verdict is Verdict.TAKEN for node in nodes)
+    }
 
 
 def rewrite(model: LoadedModel, ops: Collection[str]) -> LoadedModel:
@@ -63,26 +81,15 @@ def rewrite(model: LoadedModel, ops: Collection[str]) -> LoadedModel:
     program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
     graph = program.run_decompositions(table).module(check_guards=False)
     rewritten = canonicalise(graph, model.input.shape[1:], name=model.name, source=model.source)
+    _check_answers(model, rewritten)
     return replace(rewritten, preprocess=model.preprocess)
 
 
-def _attempt(model: LoadedModel, op: str) -> LoadedModel | None:
-    try:
-        rewritten = rewrite(model, (op,))
-    except Exception:  # a decomposition that does not trace is none that can be offered
-        return None
-    example = torch.randn(model.input.shape, generator=torch.Generator().manual_seed(0))
-    old, new = outputs(model.graph, example), outputs(rewritten.graph, example)
-    same = all(relative_error(one, other) <= TOLERANCE for one, other in zip(old, new, strict=True))
-    return rewritten if same else None
-
-
-def _ops(graph: GraphModule) -> set[str]:
-    return {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
-
-
-def _new_nodes(graph: GraphModule, before: set[str]) -> list[Node]:
-    return [node for node in graph.graph.nodes if node.op == "call_function" and str(node.target) not in before]
+def _check_answers(old: LoadedModel, new: LoadedModel) -> None:
+    example = torch.randn(old.input.shape, generator=torch.Generator().manual_seed(0))
+    (error,) = map(relative_error, outputs(old.graph, example), outputs(new.graph, example))
+    if error > TOLERANCE:
+        raise ModelError(f"Written out, the model {old.name} answers otherwise: by {error:.2g} of its output's range.")
 
 
 @cache

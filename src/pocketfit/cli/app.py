@@ -20,6 +20,7 @@ from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
+from pocketfit.cli.optimize import optimize
 from pocketfit.cli.preflight import preflight
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
@@ -37,6 +38,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     demo,
     verify,
     inspect,
+    optimize,
     preflight,
     runtimes,
     opencl,

@@ -24,6 +24,7 @@ from pocketfit.cli.options import (
     Std,
     Weights,
     check_count,
+    check_file,
     check_one_of,
     parse_shape,
 )
@@ -61,7 +62,6 @@ def diagnose(
     """
     from rich.console import Console
 
-    from pocketfit.cli.fit import check_report
     from pocketfit.cli.progress import Progress
     from pocketfit.data.options import parse_preprocess
     from pocketfit.pipeline import FitRequest, diagnosis
@@ -69,7 +69,7 @@ def diagnose(
     from pocketfit.types import Scheme
 
     check_one_of("--scheme", scheme, Scheme, "one")
-    check_report(plot)
+    check_file("--plot", plot)
     check_count("--calibration-samples", calibration_samples)
     request = FitRequest(
         model=model,

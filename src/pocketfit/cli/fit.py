@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,17 +32,18 @@ from pocketfit.cli.options import (
     Weights,
     assign_options,
     check_count,
+    check_file,
     check_one_of,
     parse_names,
     parse_shape,
 )
-from pocketfit.errors import BudgetMissed, OptionError, OutputError
+from pocketfit.errors import BudgetMissed, OptionError
 
 if TYPE_CHECKING:
     from pocketfit.pipeline import FitRequest
     from pocketfit.types import FitResult, Precision
 
-__all__ = ["check_report", "fit", "run_fit", "show_intentions"]
+__all__ = ["fit", "run_fit", "show_intentions"]
 
 
 def fit(
@@ -87,7 +87,7 @@ def fit(
     from pocketfit.search.budget import parse_max_drop, parse_max_size
     from pocketfit.types import Budget
 
-    check_report(report)
+    check_file("--report", report)
     check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
@@ -175,16 +175,6 @@ def _write_report(result: FitResult, path: Path) -> None:
     from pocketfit.report.html import write_html
 
     write_html(result, path)
-
-
-def check_report(path: Path | None) -> None:
-    """Refuse a place for the report before the long work after which it is written.
-
-    Raises:
-        OutputError: it cannot be written there.
-    """
-    if path is not None and (path.is_dir() or not os.access(path.absolute().parent, os.W_OK)):
-        raise OutputError(f"--report {path} cannot be written. Give a file in a folder that exists and can be written.")
 
 
 def show_intentions(request: FitRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketfit.errors import OptionError
+from pocketfit.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from pocketfit.types import RuntimeInfo
@@ -39,6 +40,7 @@ __all__ = [
     "Weights",
     "assign_options",
     "check_count",
+    "check_file",
     "check_one_of",
     "parse_names",
     "parse_shape",
@@ -89,6 +91,25 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of stored stages. Witho
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 
 _SHAPE = re.compile(r"[1-9]\d*(?:[x,][1-9]\d*)*")
+
+
+def check_file(option: str, path: Path | None, suffix: str = "") -> None:
+    """Refuse a place for a file before the long work after which it is written.
+
+    Args:
+        option: what the user wrote it behind.
+        path: of the file; None for no file.
+        suffix: that its name has to have; empty for any.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    if path is None:
+        return
+    if suffix and path.suffix != suffix:
+        raise OutputError(f"{option} {path}: the file's name has to end in {suffix}.")
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+        raise OutputError(f"{option} {path} cannot be written. Give a file in a folder that exists and can be written.")
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketfit.cli.options import AsJson, InputShape, Model, Targets, Weights, parse_names, parse_shape
+from pocketfit.cli.options import AsJson, InputShape, Model, Targets, Weights, check_file, parse_names, parse_shape
 from pocketfit.cli.output import console, print_json, table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def preflight(
     """
     shape = None if input_shape is None else parse_shape(input_shape)
     chosen = _runtimes(targets)
-    _check_file(rewrite)
+    check_file("--rewrite", rewrite, ".pt2")
 
     from pocketfit.models.load import load_model
     from pocketfit.preflight.check import check
@@ -76,18 +76,6 @@ def _runtimes(targets: str | None) -> list[Runtime]:
         return list(all_runtimes())
     names = parse_names("--targets", targets, "`pocketfit runtimes` lists them.")
     return [get_runtime(name) for name in names]
-
-
-def _check_file(path: Path | None) -> None:
-    """Refuse a file that could not be written, before the model is loaded."""
-    from pocketfit.errors import OutputError
-
-    if path is None:
-        return
-    if path.suffix != ".pt2":
-        raise OutputError(f"--rewrite {path}: the file's name has to end in .pt2.")
-    if not path.parent.is_dir():
-        raise OutputError(f"--rewrite {path}: there is no folder {path.parent}. Create it first.")
 
 
 def _write(model: LoadedModel, outlooks: tuple[Outlook, ...], path: Path | None) -> list[str]:

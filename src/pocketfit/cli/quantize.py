@@ -31,6 +31,7 @@ from pocketfit.cli.options import (
     Weights,
     assign_options,
     check_count,
+    check_file,
     check_one_of,
     parse_names,
     parse_shape,
@@ -107,7 +108,7 @@ def quantize(
 
     Example: pocketfit quantize net.py:build --weights net.pth --data photos --max-drop 0.5% -o bundle
     """
-    from pocketfit.cli.fit import check_report, run_fit, show_intentions
+    from pocketfit.cli.fit import run_fit, show_intentions
     from pocketfit.compress.quantize.ladder import Target
     from pocketfit.data.options import parse_preprocess
     from pocketfit.pipeline import FitRequest
@@ -115,7 +116,7 @@ def quantize(
     from pocketfit.search.budget import parse_max_drop
     from pocketfit.types import Budget, Precision
 
-    check_report(report)
+    check_file("--report", report)
     check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)

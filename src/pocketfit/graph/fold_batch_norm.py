@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch.fx import GraphModule, Node
 
-from pocketfit.graph.attributes import constant, free_path, set_tensor, uses
+from pocketfit.graph.affine_layer import AffineLayer, affine_layer, parameters, spread, store
+from pocketfit.graph.attributes import constant
 from pocketfit.graph.base import Pass
 from pocketfit.graph.norm_statistics import NormStatistics, record_norm_statistics
 
-__all__ = ["FoldBatchNorm"]
+__all__ = ["FoldBatchNorm", "batch_norm_affine"]
 
 aten = torch.ops.aten
 
@@ -51,30 +52,16 @@ class _Norm:
     statistics: NormStatistics
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """The layer before a normalisation: its node, the get_attr node of its weight, its output-channel axis, groups."""
-
-    node: Node
-    weight: Node
-    axis: int
-    groups: int
-
-
 _NORMS = frozenset({aten.batch_norm.default, aten._native_batch_norm_legit_no_training.default})
-_FORWARD = frozenset({aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, aten.linear.default})
-# Position of `groups` among the arguments; the weight is laid out (in, out / groups, …).
-_TRANSPOSED: dict[object, int] = {aten.conv_transpose1d.default: 6, aten.conv_transpose2d.input: 6}
 
 
 def _fold(module: GraphModule, norm_node: Node) -> int:
     layer, norm = _layer_before(module, norm_node), _norm(module, norm_node)
     if layer is None or norm is None:
         return 0
-    folded = _folded(module, layer, norm)
-    if folded is None:
+    weight, bias = parameters(module, layer)
+    if not store(module, layer, weight * spread(norm.factor, weight, layer), bias * norm.factor + norm.offset):
         return 0
-    _write(module, layer, *folded)
     record_norm_statistics(layer.node, norm.statistics)
     result = _result_of(norm_node)
     result.replace_all_uses_with(layer.node)
@@ -89,29 +76,19 @@ def _result_of(norm_node: Node) -> Node:
     return next(user for user in norm_node.users if user.target is operator.getitem and user.args[1] == 0)
 
 
-def _layer_before(module: GraphModule, norm_node: Node) -> _Layer | None:
+def _layer_before(module: GraphModule, norm_node: Node) -> AffineLayer | None:
     node = norm_node.args[0]
-    if (
-        not isinstance(node, Node)
-        or len(node.users) != 1
-        or not (node.target in _FORWARD or node.target in _TRANSPOSED)
-    ):
-        return None
-    weight = node.args[1]
-    if not isinstance(weight, Node) or weight.op != "get_attr" or uses(module)[str(weight.target)] != 1:
+    if not isinstance(node, Node) or len(node.users) != 1:
         return None
     if node.target is aten.linear.default and node.meta["val"].dim() != 2:
         return None
-    return _Layer(node, weight, *_axis_and_groups(node))
+    return affine_layer(module, node)
 
 
-def _axis_and_groups(node: Node) -> tuple[int, int]:
-    position = _TRANSPOSED.get(node.target)
-    if position is None:
-        return 0, 1
-    groups = node.args[position] if len(node.args) > position else 1
-    assert isinstance(groups, int)
-    return 1, groups
+def batch_norm_affine(module: GraphModule, node: Node) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Factor and offset per channel, float64, of a normalisation by stored statistics; None for anything else."""
+    norm = _norm(module, node) if node.target is aten.batch_norm.default else None
+    return None if norm is None else (norm.factor, norm.offset)
 
 
 def _norm(module: GraphModule, node: Node) -> _Norm | None:
@@ -137,49 +114,3 @@ def _double(module: GraphModule, node: object) -> torch.Tensor | None:
 
 def _or(value: torch.Tensor | None, default: torch.Tensor) -> torch.Tensor:
     return default if value is None else value
-
-
-def _folded(module: GraphModule, layer: _Layer, norm: _Norm) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Folded weight and bias in float32; None where they would overflow or the layer's bias is not a plain weight."""
-    weight, bias_node = _double(module, layer.weight), _bias_node(layer.node)
-    bias = _double(module, bias_node)
-    if weight is None or (bias_node is not None and bias is None):
-        return None
-    new_weight = (weight * _spread(norm.factor, weight, layer)).float()
-    new_bias = (_or(bias, torch.zeros_like(norm.offset)) * norm.factor + norm.offset).float()
-    finite = bool(new_weight.isfinite().all()) and bool(new_bias.isfinite().all())
-    return (new_weight, new_bias) if finite else None
-
-
-def _spread(factor: torch.Tensor, weight: torch.Tensor, layer: _Layer) -> torch.Tensor:
-    """The factor in a shape that multiplies the weight along its output channels."""
-    if layer.axis == 0:
-        return factor.reshape(-1, *[1] * (weight.dim() - 1))
-    per_group = factor.reshape(layer.groups, 1, -1).expand(-1, weight.shape[0] // layer.groups, -1)
-    return per_group.reshape(weight.shape[0], -1, *[1] * (weight.dim() - 2))
-
-
-def _bias_node(node: Node) -> Node | None:
-    bias = node.args[2] if len(node.args) > 2 else None
-    return bias if isinstance(bias, Node) else None
-
-
-def _write(module: GraphModule, layer: _Layer, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    path = str(layer.weight.target)
-    set_tensor(module, path, weight)
-    bias_path = _bias_path(module, layer, path)
-    set_tensor(module, bias_path, bias)
-    with module.graph.inserting_before(layer.node):
-        bias_node = module.graph.get_attr(bias_path)
-    bias_node.meta["val"] = bias
-    layer.node.args = (*layer.node.args[:2], bias_node, *layer.node.args[3:])
-
-
-def _bias_path(module: GraphModule, layer: _Layer, weight_path: str) -> str:
-    """The bias the layer has, unless another layer reads it too; otherwise a free name beside the weight."""
-    current = _bias_node(layer.node)
-    if current is not None and uses(module)[str(current.target)] == 1:
-        return str(current.target)
-    owner, _, name = weight_path.rpartition(".")
-    name = "bias" if name == "weight" else f"{name}_bias"
-    return free_path(module, f"{owner}.{name}" if owner else name)

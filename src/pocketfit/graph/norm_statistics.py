@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.fx import Node
 
-__all__ = ["NormStatistics", "norm_statistics", "record_norm_statistics"]
+__all__ = ["NormStatistics", "forget_norm_statistics", "norm_statistics", "record_norm_statistics"]
 
 _KEY = "pocketfit.batch_norm"
 
@@ -34,6 +34,11 @@ def record_norm_statistics(node: Node, statistics: NormStatistics) -> None:
     """Keep the statistics with the layer, in place of what it had."""
     record = {"mean": _rounded(statistics.mean), "std": _rounded(statistics.std)}
     node.meta["custom"] = {**(node.meta.get("custom") or {}), _KEY: record}
+
+
+def forget_norm_statistics(node: Node) -> None:
+    """Take the statistics of a layer away, whose output is another one now."""
+    node.meta["custom"] = {key: kept for key, kept in (node.meta.get("custom") or {}).items() if key != _KEY}
 
 
 def norm_statistics(node: Node) -> NormStatistics | None:

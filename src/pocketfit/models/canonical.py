@@ -19,7 +19,7 @@ from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.reference import answers
 from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
 
-__all__ = ["canonicalise", "source_of"]
+__all__ = ["canonicalise", "prepare", "source_of"]
 
 # Folding batch-norm and a different batch size round differently; over the depth of real networks this stays below
 # 1e-5 of the output range, while a wrong graph is off by far more than 1e-4.
@@ -47,7 +47,7 @@ def canonicalise(
         ModelError: the module does not take this input, cannot be exported, or its graph computes something else.
         WeightsError: a weight is not finite.
     """
-    _prepare(module)
+    prepare(module)
     check_finite(module.state_dict(), name)
     check_signature(module)
     samples = _samples(input_shape)
@@ -73,7 +73,8 @@ def source_of(node: Node) -> str:
     return re.sub(r"@\d+", "", path)
 
 
-def _prepare(module: nn.Module) -> None:
+def prepare(module: nn.Module) -> None:
+    """Set a module up for inference in float32, in place."""
     # A graph from torch.export has its mode built in, and refuses to be asked.
     if not isinstance(module, GraphModule):
         module.eval()

@@ -14,7 +14,7 @@ from pocketfit.errors import ModelError
 from pocketfit.graph import aliased_writes, optimise
 from pocketfit.models.quiet import quiet
 
-__all__ = ["canonical_graph", "check_signature", "export_program"]
+__all__ = ["canonical_graph", "check_signature", "export_program", "raw_graph"]
 
 
 def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
@@ -29,6 +29,14 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
         ModelError: several outputs, or a graph that still trains.
         Exception: whatever `torch.export` raises for code it cannot follow.
     """
+    graph = raw_graph(module, example, dynamic_batch=dynamic_batch)
+    # The passes are checked on one sample: running the model is what takes the time here.
+    optimise(graph, example[:1])
+    return _graph(export_program(graph, example, dynamic_batch=dynamic_batch))
+
+
+def raw_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
+    """Export, and nothing else: the graph as the passes are given it; arguments and errors are `canonical_graph`'s."""
     program = export_program(module, example, dynamic_batch=dynamic_batch)
     graph = _graph(program)
     _check_inference(graph)
@@ -36,9 +44,7 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
         with quiet():
             graph = _graph(program.run_decompositions({}))
     _return_one_tensor(graph)
-    # The passes are checked on one sample: running the model is what takes the time here.
-    optimise(graph, example[:1])
-    return _graph(export_program(graph, example, dynamic_batch=dynamic_batch))
+    return graph
 
 
 def export_program(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> ExportedProgram:

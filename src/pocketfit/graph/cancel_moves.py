@@ -1,0 +1,83 @@
+"""Leave out movements of values that another one undoes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+
+from pocketfit.graph.base import Pass
+
+__all__ = ["CancelMoves"]
+
+aten = torch.ops.aten
+
+
+class CancelMoves(Pass):
+    """Make one of two movements, or none.
+
+    1. A permutation of a permutation is one permutation; one that puts every axis where it is goes. `transpose` is a
+       permutation of two axes.
+    2. A reshape of a reshape reads what the first one read, and goes where the shape is what it was.
+    """
+
+    name = "cancel-moves"
+
+    def apply(self, module: GraphModule) -> int:
+        """Rewrite and count the movements that went or were taken together."""
+        changes = 0
+        for node in list(module.graph.nodes):
+            if node.target in _PERMUTATIONS:
+                changes += _join_permutations(module, node)
+            elif node.target in _RESHAPES:
+                changes += _join_reshapes(module, node)
+        module.graph.eliminate_dead_code()
+        return changes
+
+
+_PERMUTATIONS = (aten.permute.default, aten.transpose.int)
+_RESHAPES = (aten.reshape.default, aten.view.default)
+_SHAPING = (*_RESHAPES, aten.flatten.using_ints, aten.unsqueeze.default, aten.squeeze.dim)
+
+
+def _join_permutations(module: GraphModule, node: Node) -> int:
+    before: Any = node.args[0]
+    source, order = before, _order(node)
+    if before.target in _PERMUTATIONS:
+        source, order = before.args[0], [_order(before)[axis] for axis in order]
+    if order == sorted(order):
+        node.replace_all_uses_with(source)
+        module.graph.erase_node(node)
+        return 1
+    if source is before:
+        return 0
+    node.target, node.args = aten.permute.default, (source, order)
+    return 1
+
+
+def _order(node: Node) -> list[int]:
+    """Which axis of the input each axis of the result is."""
+    arguments: tuple[Any, ...] = node.args
+    rank = node.meta["val"].dim()
+    if node.target is aten.permute.default:
+        return [axis % rank for axis in arguments[1]]
+    order = list(range(rank))
+    one, other = (axis % rank for axis in arguments[1:3])
+    order[one], order[other] = order[other], order[one]
+    return order
+
+
+def _join_reshapes(module: GraphModule, node: Node) -> int:
+    before: Any = node.args[0]
+    changes = 0
+    if before.target in _SHAPING:
+        node.args = (before.args[0], node.args[1])
+        node.target = aten.reshape.default
+        changes = 1
+    source: Any = node.args[0]
+    if tuple(source.meta["val"].shape) == tuple(node.meta["val"].shape):
+        node.replace_all_uses_with(source)
+        module.graph.erase_node(node)
+        return 1
+    return changes

@@ -27,7 +27,7 @@ def test_costs_are_counted_before_and_after() -> None:
     )
     assert (found.before.ops, found.after.ops) == (5, 2)
     assert (found.before.macs, found.after.macs) == (16 * 2 * 3 * (9 + 1), 16 * 2 * 3 * 9)
-    # Each number takes 4 bytes. A layer reads the image (32), weight and bias and writes 48; the sum reads two of these.
+    # Numbers take 4 bytes. A layer reads the image (32), weight and bias and writes 48; the sum reads two of these.
     wide, narrow, written = 32 + 54 + 3 + 48, 32 + 6 + 3 + 48, 48
     assert found.before.bytes_moved == 4 * (wide + narrow + 3 * written + 2 * written)
     assert found.after.bytes_moved == 4 * (wide + 2 * written)

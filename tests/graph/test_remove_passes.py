@@ -17,12 +17,14 @@ IDENTITIES = {
     "clone": lambda x: torch.relu(x).clone(),
     "same dtype": lambda x: torch.ops.aten.to.dtype(torch.relu(x), torch.float32),
     "whole slice": lambda x: torch.relu(x)[:, :, 0:],
+    "write into all": lambda x: torch.slice_scatter(x, torch.relu(x), 0, 0),
     "slice to the size": lambda x: torch.relu(x)[:, 0:4],
 }
 
 KEPT = {
     "active dropout": lambda x: nn.functional.dropout(x, 0.5, training=True) * 0,
     "part": lambda x: x[:, :3],
+    "write into a part": lambda x: torch.slice_scatter(x, x[:, :3], 1, 1),
     "later start": lambda x: x[:, 1:],
     "step": lambda x: x[:, ::2],
     "other dtype": lambda x: x.to(torch.float64),

@@ -40,6 +40,7 @@ OPS: dict[str, tuple[tuple[int, ...], Callable[[torch.Tensor], torch.Tensor]]] =
     "softmax over the width": (IMAGE, lambda x: x.softmax(-1)),
     "standard deviation": (IMAGE, lambda x: x.std((2, 3))),
     "stride left out": (IMAGE, lambda x: F.max_pool2d(x, 2)),
+    "uneven windows": (IMAGE, lambda x: F.adaptive_avg_pool2d(x, 3)),
     "output padding": (IMAGE, lambda x: F.conv_transpose2d(x, UP, stride=2, padding=1, output_padding=(1, 0))),
     "causal attention": (ROWS, lambda x: F.scaled_dot_product_attention(*[_heads(x)] * 3, is_causal=True)),
     "sequence": (ROWS, lambda x: F.conv1d(x, torch.ones(4, 8, 3) / 8, padding=1)),

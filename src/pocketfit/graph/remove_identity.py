@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch.fx import GraphModule, Node
+from torch.fx.node import Argument
 
 from pocketfit.graph.base import Pass
 
@@ -21,6 +22,7 @@ class RemoveIdentity(Pass):
     4. `to(x, dtype)` where `x` has that dtype.
     5. `slice` over a whole dimension.
     6. Assertions and guards, which have no result.
+    7. `slice_scatter` over a whole dimension: a write into all of a tensor is what was written.
     """
 
     name = "remove-identity"
@@ -32,7 +34,7 @@ class RemoveIdentity(Pass):
             if _is_assertion(node):
                 module.graph.erase_node(node)
             elif _is_identity(node):
-                node.replace_all_uses_with(node.args[0])
+                node.replace_all_uses_with(node.args[1] if node.target is aten.slice_scatter.default else node.args[0])
                 module.graph.erase_node(node)
             else:
                 continue
@@ -76,7 +78,9 @@ def _is_identity(node: Node) -> bool:
         return _contiguous(node) and node.kwargs.get("memory_format") in (None, *_CONTIGUOUS)
     if node.target in _CASTS:
         return _same_dtype(node)
-    return node.target in _ALIASES or (node.target is aten.slice.Tensor and _whole(node))
+    if node.target is aten.slice_scatter.default:
+        return _whole(node, node.args[2:])
+    return node.target in _ALIASES or (node.target is aten.slice.Tensor and _whole(node, node.args[1:]))
 
 
 _CONTIGUOUS = (torch.contiguous_format, torch.preserve_format)
@@ -97,8 +101,8 @@ def _same_dtype(node: Node) -> bool:
     return before is not None and after is not None and before.dtype == after.dtype and before.device == after.device
 
 
-def _whole(node: Node) -> bool:
-    _, dimension, start, end, step = (*node.args, *(None,) * 4)[:5]
+def _whole(node: Node, given: tuple[Argument, ...]) -> bool:
+    dimension, start, end, step = (*given, *(None,) * 4)[:4]
     return start in (None, 0) and step in (None, 1) and _reaches_end(node, dimension or 0, end)
 
 

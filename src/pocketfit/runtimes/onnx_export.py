@@ -76,13 +76,16 @@ def _first_names(exported: Graph) -> dict[str, str]:
 
 
 def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
-    """Give tensors these names; what has one of them by chance gets another."""
-    computed = {name for node in model.graph.node for name in node.output}
-    chance = computed.intersection(names.values()).difference(names)
-    names = names | {name: f"{name}.{_BETWEEN}" for name in chance}
-    for value in (*model.graph.input, *model.graph.output):
+    """Give computed tensors these names; what has one of them by chance gets another."""
+    graph = model.graph
+    computed = {name for node in graph.node for name in node.output}
+    names = {name: first for name, first in names.items() if name in computed}
+    others = computed | {value.name for value in (*graph.initializer, *graph.input)}
+    chance = others.intersection(names.values()).difference(names)
+    names |= {name: f"{name}.{_BETWEEN}" for name in chance}
+    for value in (*graph.input, *graph.output, *graph.initializer):
         value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
+    for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
 

@@ -68,7 +68,7 @@ def test_a_linear_layer_is_corrected_along_its_last_axis(load: Load) -> None:
 @pytest.mark.parametrize("scheme", Scheme)
 def test_later_layers_are_corrected_for_what_earlier_ones_leave(load: Load, scheme: Scheme) -> None:
     def build() -> nn.Module:
-        return nn.Sequential(nn.Conv2d(3, 6, 3), nn.Hardswish(), nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 1))
+        return nn.Sequential(nn.Conv2d(3, 6, 3), nn.Hardswish(), nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3))
 
     model, samples = load(build, (3, 8, 8)), brightness(1.0)
     plan = planned(model, samples)

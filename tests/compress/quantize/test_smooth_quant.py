@@ -118,10 +118,13 @@ def test_smoothing_that_does_not_help_is_left_out(load: Load, tokens: list[np.nd
 class Scaled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.scale, self.first, self.second = nn.Parameter(torch.ones(WIDTH)), nn.Linear(WIDTH, 8), nn.Linear(8, 4)
+        self.scale, self.beside = nn.Parameter(torch.ones(WIDTH)), nn.Linear(WIDTH, 4)
+        self.first, self.second = nn.Linear(WIDTH, 2), nn.Linear(2, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(torch.sigmoid(x) * self.scale))
+        # Two readers keep the product from being folded, and a narrow middle the two layers from being merged.
+        scaled = torch.sigmoid(x) * self.scale
+        return self.second(self.first(scaled)) + self.beside(scaled)
 
 
 def test_products_with_constants_and_linear_layers_can_be_divided(load: Load, tokens: list[np.ndarray]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -58,3 +60,10 @@ def test_every_pass_has_a_name_of_its_own():
     kinds = {type(graph_pass) for graph_pass in DEFAULT_PASSES}  # one may stand in the row twice
     assert len({kind.name for kind in kinds}) == len(kinds)
     assert all(graph_pass.apply.__doc__ and type(graph_pass).__doc__ for graph_pass in DEFAULT_PASSES)
+
+
+def test_the_documentation_lists_every_pass_with_its_tolerance():
+    page = (Path(__file__).parents[2] / "docs" / "passes.md").read_text()
+    table = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    rows = {cells[1].strip("` "): float(cells[3]) for cells in table}
+    assert rows == {graph_pass.name: graph_pass.tolerance for graph_pass in DEFAULT_PASSES}

@@ -17,6 +17,8 @@ SHORTHANDS = [
         ["cat.default", "reshape.default", "transpose.int", "reshape.default"],
     ),
     (lambda x: F.mish(x), ["softplus.default", "tanh.default", "mul.Tensor"]),
+    (lambda x: torch.addcmul(x, x, x), ["mul.Tensor", "add.Tensor"]),
+    (lambda x: torch.addcdiv(x, x, x), ["div.Tensor", "add.Tensor"]),
     (lambda x: x.norm(dim=1), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.norm(dim=(2, 3), keepdim=True), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.var((2, 3), unbiased=False), ["mean.dim", "sub.Tensor", "pow.Tensor_Scalar", "mean.dim"]),
@@ -28,6 +30,7 @@ LEFT = [
     lambda x: torch.rsub(x, x, alpha=2),
     lambda x: x.repeat(2, 1, 1, 1),
     lambda x: x.repeat(3, 1, 1, 1, 1),
+    lambda x: torch.addcmul(x, x, x, value=2),
     lambda x: x.norm(p=1, dim=1),
     lambda x: x.var(),
 ]

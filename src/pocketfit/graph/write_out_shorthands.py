@@ -28,7 +28,8 @@ class WriteOutShorthands(Pass):
     3. `repeat` concatenates copies: one converter copies along the wrong axis of an image.
     4. `mish(x)` is `x * tanh(softplus(x))`.
     5. `channel_shuffle` is a transposition between two reshapes, which converters know as what it is.
-    6. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
+    6. `addcmul` and `addcdiv` are a sum with a product or a quotient.
+    7. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
        the mean is taken away, and `std` its root. Converters lack them, or sum over the wrong axes.
     """
 
@@ -91,6 +92,21 @@ def _mish(write: Writer, node: Node) -> Node:
     return write(aten.mul.Tensor, node.args[0], write(aten.tanh.default, write(aten.softplus.default, node.args[0])))
 
 
+def _add_product(write: Writer, node: Node) -> Node | None:
+    return _added(write, node, aten.mul.Tensor)
+
+
+def _add_quotient(write: Writer, node: Node) -> Node | None:
+    return _added(write, node, aten.div.Tensor)
+
+
+def _added(write: Writer, node: Node, between: Any) -> Node | None:
+    if node.kwargs.get("value", 1) != 1:
+        return None
+    x, one, other = node.args
+    return write(aten.add.Tensor, x, write(between, one, other))
+
+
 def _norm(write: Writer, node: Node) -> Node | None:
     x, order, axes, keep = _filled(node.args, (None, 2, None, False))
     if order != 2 or not axes or node.kwargs:
@@ -145,6 +161,8 @@ _WRITE_OUT: Mapping[Any, Callable[[Writer, Node], Node | None]] = {
     aten.repeat.default: _copies,
     aten.channel_shuffle.default: _shuffle,
     aten.mish.default: _mish,
+    aten.addcmul.default: _add_product,
+    aten.addcdiv.default: _add_quotient,
     aten.linalg_vector_norm.default: _norm,
     aten.var.dim: _variance,
     aten.var.correction: _variance,

@@ -8,7 +8,7 @@ from torch.fx.node import Argument
 
 from pocketfit.graph.base import Pass
 
-__all__ = ["RemoveIdentity"]
+__all__ = ["RemoveIdentity", "remove_assertions"]
 
 aten = torch.ops.aten
 
@@ -29,17 +29,22 @@ class RemoveIdentity(Pass):
 
     def apply(self, module: GraphModule) -> int:
         """Remove and count the do-nothing nodes."""
-        changes = 0
+        changes = remove_assertions(module)
         for node in list(module.graph.nodes):
-            if _is_assertion(node):
-                module.graph.erase_node(node)
-            elif _is_identity(node):
+            if _is_identity(node):
                 node.replace_all_uses_with(node.args[1] if node.target is aten.slice_scatter.default else node.args[0])
                 module.graph.erase_node(node)
-            else:
-                continue
-            changes += 1
+                changes += 1
         return changes
+
+
+def remove_assertions(module: GraphModule) -> int:
+    """Take out, in place, what has no result but to refuse values; return how many went."""
+    found = [node for node in module.graph.nodes if _is_assertion(node)]
+    for node in found:
+        module.graph.erase_node(node)
+    module.recompile()
+    return len(found)
 
 
 _DROPOUTS = frozenset(

@@ -12,9 +12,10 @@ from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError
 from pocketfit.graph import aliased_writes, optimise
+from pocketfit.graph.remove_identity import remove_assertions
 from pocketfit.models.quiet import quiet
 
-__all__ = ["canonical_graph", "check_signature", "export_program", "raw_graph"]
+__all__ = ["canonical_graph", "check_signature", "export_program", "graph_of", "raw_graph"]
 
 
 def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
@@ -32,17 +33,17 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
     graph = raw_graph(module, example, dynamic_batch=dynamic_batch)
     # The passes are checked on one sample: running the model is what takes the time here.
     optimise(graph, example[:1])
-    return _graph(export_program(graph, example, dynamic_batch=dynamic_batch))
+    return graph_of(export_program(graph, example, dynamic_batch=dynamic_batch))
 
 
 def raw_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
     """Export, and nothing else: the graph as the passes are given it; arguments and errors are `canonical_graph`'s."""
     program = export_program(module, example, dynamic_batch=dynamic_batch)
-    graph = _graph(program)
+    graph = graph_of(program)
     _check_inference(graph)
     if aliased_writes(graph):
         with quiet():
-            graph = _graph(program.run_decompositions({}))
+            graph = graph_of(program.run_decompositions({}))
     _return_one_tensor(graph)
     return graph
 
@@ -71,9 +72,11 @@ def check_signature(module: nn.Module) -> None:
         ) from None
 
 
-def _graph(program: ExportedProgram) -> GraphModule:
+def graph_of(program: ExportedProgram) -> GraphModule:
+    """The program's graph without assertions: each export puts one beside a cast, and writes it in another way."""
     graph = program.module(check_guards=False)
     assert isinstance(graph, GraphModule)
+    remove_assertions(graph)
     return graph
 
 

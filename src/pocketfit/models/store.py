@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from pocketfit.errors import ModelError
-from pocketfit.models.export import export_program
+from pocketfit.models.export import export_program, graph_of
 from pocketfit.models.exported import read_program
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
@@ -74,8 +74,7 @@ def restore(folder: Path) -> LoadedModel:
         fields = _ADAPTER.validate_json((folder / FIELDS).read_bytes())
     except (OSError, ValidationError) as error:
         raise ModelError(f"{folder / FIELDS} cannot be read: {error}. Delete the folder and run again.") from error
-    graph = read_program(folder / GRAPH).module(check_guards=False)
-    assert isinstance(graph, torch.fx.GraphModule)
+    graph = graph_of(read_program(folder / GRAPH))
     if fingerprint(graph) != fields.fingerprint:
         raise ModelError(f"{folder / GRAPH} is not the model that {FIELDS} describes. Delete the folder and run again.")
     return LoadedModel(graph=graph, **vars(fields))

@@ -25,6 +25,21 @@ def test_movements_that_undo_each_other(export, operations, image, function, lef
     assert operations(graph) == [*left, "relu.default"]
 
 
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x: x / x.mean(1, keepdim=True).expand(-1, 4, 6, 6), ["mean.dim", "div.Tensor"]),
+        (lambda x: x.mean(1, keepdim=True).expand(-1, 4, 6, 6) * 2.0, ["mean.dim", "expand.default", "mul.Tensor"]),
+        (lambda x: x.mean(1, keepdim=True).expand(-1, 4, 6, 6), ["mean.dim", "expand.default"]),
+    ],
+    ids=["beside what is that large", "beside a number", "answered"],
+)
+def test_expansions(export, operations, image, function, left):
+    graph = export(function, image)
+    CancelMoves()(graph, image)
+    assert operations(graph) == left
+
+
 def test_a_movement_that_something_else_reads_stays_for_it(export, operations, image):
     graph = export(lambda x: ((y := x.permute(0, 2, 3, 1)).relu(), y.permute(0, 3, 1, 2))[0] + 1, image)
     CancelMoves()(graph, image)

@@ -19,6 +19,7 @@ SHORTHANDS = [
     (lambda x: F.mish(x), ["softplus.default", "tanh.default", "mul.Tensor"]),
     (lambda x: torch.addcmul(x, x, x), ["mul.Tensor", "add.Tensor"]),
     (lambda x: torch.addcdiv(x, x, x), ["div.Tensor", "add.Tensor"]),
+    (lambda x: x.chunk(4, 2)[2].relu(), None),
     (lambda x: x.norm(dim=1), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.norm(dim=(2, 3), keepdim=True), ["pow.Tensor_Scalar", "sum.dim_IntList", "sqrt.default"]),
     (lambda x: x.var((2, 3), unbiased=False), ["mean.dim", "sub.Tensor", "pow.Tensor_Scalar", "mean.dim"]),
@@ -31,6 +32,7 @@ LEFT = [
     lambda x: x.repeat(2, 1, 1, 1),
     lambda x: x.repeat(3, 1, 1, 1, 1),
     lambda x: torch.addcmul(x, x, x, value=2),
+    lambda x: x.chunk(3, 2)[1],
     lambda x: x.norm(p=1, dim=1),
     lambda x: x.var(),
 ]

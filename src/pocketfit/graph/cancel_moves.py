@@ -20,6 +20,7 @@ class CancelMoves(Pass):
     1. A permutation of a permutation is one permutation; one that puts every axis where it is goes. `transpose` is a
        permutation of two axes.
     2. A reshape of a reshape reads what the first one read, and goes where the shape is what it was.
+    3. An expansion goes where the sum, difference, product or quotient that reads it expands by itself.
     """
 
     name = "cancel-moves"
@@ -32,13 +33,28 @@ class CancelMoves(Pass):
                 changes += _join_permutations(module, node)
             elif node.target in _RESHAPES:
                 changes += _join_reshapes(module, node)
+            elif node.target is aten.expand.default:
+                changes += _pass_expansion(node)
         module.graph.eliminate_dead_code()
         return changes
 
 
+_BROADCASTING = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
 _PERMUTATIONS = (aten.permute.default, aten.transpose.int)
 _RESHAPES = (aten.reshape.default, aten.view.default)
 _SHAPING = (*_RESHAPES, aten.flatten.using_ints, aten.unsqueeze.default, aten.squeeze.dim)
+
+
+def _pass_expansion(node: Node) -> int:
+    """Let the readers that need no expansion read what is expanded; return how many there are."""
+    readers = [user for user in node.users if user.target in _BROADCASTING and len(user.args) == 2]
+    passed = 0
+    for reader in readers:
+        others = [one for one in reader.args if one is not node and isinstance(one, Node)]
+        if len(others) == 1 and others[0].meta["val"].shape == reader.meta["val"].shape:
+            reader.replace_input_with(node, node.args[0])  # type: ignore[arg-type]
+            passed += 1
+    return passed
 
 
 def _join_permutations(module: GraphModule, node: Node) -> int:

@@ -29,7 +29,8 @@ class WriteOutShorthands(Pass):
     4. `mish(x)` is `x * tanh(softplus(x))`.
     5. `channel_shuffle` is a transposition between two reshapes, which converters know as what it is.
     6. `addcmul` and `addcdiv` are a sum with a product or a quotient.
-    7. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
+    7. `chunk` into parts of unequal size says the sizes: one converter takes equal parts only.
+    8. The Euclidean `linalg_vector_norm` is the root of a sum of squares; `var` the mean square of what is left when
        the mean is taken away, and `std` its root. Converters lack them, or sum over the wrong axes.
     """
 
@@ -107,6 +108,17 @@ def _added(write: Writer, node: Node, between: Any) -> Node | None:
     return write(aten.add.Tensor, x, write(between, one, other))
 
 
+def _sizes(write: Writer, node: Node) -> Node | None:
+    x: Any = node.args[0]
+    _, count, axis = _filled(node.args, (None, None, 0))
+    whole = x.meta["val"].shape[axis]
+    if not isinstance(whole, int) or whole % count == 0:
+        return None
+    part = -(-whole // count)
+    sizes = [min(part, whole - start) for start in range(0, whole, part)]
+    return write(aten.split_with_sizes.default, x, sizes, axis)
+
+
 def _norm(write: Writer, node: Node) -> Node | None:
     x, order, axes, keep = _filled(node.args, (None, 2, None, False))
     if order != 2 or not axes or node.kwargs:
@@ -160,6 +172,7 @@ _WRITE_OUT: Mapping[Any, Callable[[Writer, Node], Node | None]] = {
     aten.clamp_max.default: _clamp_high,
     aten.repeat.default: _copies,
     aten.channel_shuffle.default: _shuffle,
+    aten.chunk.default: _sizes,
     aten.mish.default: _mish,
     aten.addcmul.default: _add_product,
     aten.addcdiv.default: _add_quotient,

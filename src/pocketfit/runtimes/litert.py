@@ -128,13 +128,18 @@ def _convert(variant: Variant) -> Any:
 
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
     from pocketfit.runtimes.litert_barrier import lower_barriers, raise_barriers
-    from pocketfit.runtimes.litert_graph import crop_transposed_convolutions, negate_subtrahends
+    from pocketfit.runtimes.litert_graph import (
+        crop_transposed_convolutions,
+        negate_subtrahends,
+        restore_for_each_reader,
+    )
 
     int8 = variant.plan.precision is Precision.INT8
     graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, Weights.CHAIN)
     negate_subtrahends(graph)
     crop_transposed_convolutions(graph)
     barrier = raise_barriers(graph, variant.model.graph, variant.plan) if int8 else ""
+    restore_for_each_reader(graph)
     # The quantizer is never run: the converter only asks it whether ranges are static.
     static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
     marker = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static))

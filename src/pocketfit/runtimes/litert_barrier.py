@@ -1,9 +1,10 @@
 """What keeps LiteRT's converter from quantizing layers that the plan leaves in float.
 
 It quantizes every layer that stands between a dequantize and a quantize op, whatever its weight, with scales of its own
-making; and it gives a concatenation of float and restored tensors the scale of one of the restored, which clips the
-others. An op that has no integer form, put between, stops it; it is taken out of the finished model. What the op
-computes does not matter, so that any will do that the model does not hold itself.
+making. It gives a concatenation of float and restored tensors the scale of one of the restored, which clips the others.
+It makes one op of a normalisation, square and all, which takes no scale but 1/128. An op that has no integer form, put
+between, stops it; it is taken out of the finished model. What the op computes does not matter, so that any will do that
+the model does not hold itself.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ __all__ = ["lower_barriers", "raise_barriers"]
 # Elementwise, without an integer kernel, and not to be simplified away.
 _BARRIERS = {torch.ops.aten.floor.default: "FLOOR", torch.ops.aten.ceil.default: "CEIL"}
 _JOIN = torch.ops.aten.cat.default
+_SQUARE = torch.ops.aten.pow.Tensor_Scalar
 
 
 def raise_barriers(lowered: GraphModule, graph: GraphModule, plan: QuantizationPlan) -> str:
-    """Put a barrier before each layer and concatenation that reads a restored tensor and computes in float, in place.
+    """Put a barrier before each layer, concatenation and square that computes in float on restored tensors, in place.
 
     Args:
         lowered: what `lower` made of `graph` and `plan`.
@@ -39,9 +41,7 @@ def raise_barriers(lowered: GraphModule, graph: GraphModule, plan: QuantizationP
     Returns:
         The name of LiteRT's op that is the barrier; empty where none is needed.
     """
-    floats = {
-        node.name for node in graph.graph.nodes if (is_layer(node) or node.target is _JOIN) and _is_float(node, plan)
-    }
+    floats = {node.name for node in graph.graph.nodes if _is_float(node, plan)}
     if not floats:
         return ""
     taken = {node.target for node in graph.graph.nodes}
@@ -63,8 +63,9 @@ def _is_float(node: torch.fx.Node, plan: QuantizationPlan) -> bool:
         return node.name not in plan.activations and any(
             str(source) in plan.activations for source in node.all_input_nodes
         )
-    restored = str(node.args[0]) in plan.activations
-    return restored and arithmetic(node, plan) in (Arithmetic.FLOAT, Arithmetic.HALF, Arithmetic.DYNAMIC)
+    if not (is_layer(node) or node.target is _SQUARE) or str(node.args[0]) not in plan.activations:
+        return False
+    return node.target is _SQUARE or arithmetic(node, plan) in (Arithmetic.FLOAT, Arithmetic.HALF, Arithmetic.DYNAMIC)
 
 
 def lower_barriers(model: Any, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-__all__ = ["crop_transposed_convolutions", "negate_subtrahends"]
+__all__ = ["crop_transposed_convolutions", "negate_subtrahends", "restore_for_each_reader"]
 
 aten = torch.ops.aten
 
@@ -64,3 +64,18 @@ def _crop(graph: GraphModule, node: Node, padding: list[int], extra: list[int]) 
         cropped.meta = dict(node.meta)
     for reader in readers:
         reader.replace_input_with(node, cropped)
+
+
+def restore_for_each_reader(graph: GraphModule) -> None:
+    """Give each reader of a restored tensor a dequantize op of its own, in place.
+
+    The converter notes on such an op whether the channels come last. Where one reader wants them last and another does
+    not, the first one's answer stands for both, and the other is given the wrong layout.
+    """
+    restore = torch.ops.quantized_decomposed.dequantize_per_tensor.default
+    for node in graph.graph.find_nodes(op="call_function", target=restore):
+        for reader in list(node.users)[1:]:
+            with graph.graph.inserting_before(reader):
+                own = graph.graph.node_copy(node)
+            reader.replace_input_with(node, own)
+    graph.recompile()

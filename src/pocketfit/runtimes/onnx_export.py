@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pocketfit.errors import ConversionError
-from pocketfit.runtimes.batch import export_with_batch
+from pocketfit.runtimes.batch import BATCH, export_with_batch
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 
 if TYPE_CHECKING:
@@ -97,3 +97,7 @@ def _strip(model: onnx.ModelProto) -> None:
     for item in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         item.doc_string = ""
         del item.metadata_props[:]
+    for value in (*graph.input, *graph.output):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_param:  # nothing else is dynamic, and torch calls it by a number
+                side.dim_param = BATCH

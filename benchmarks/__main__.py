@@ -16,6 +16,7 @@ NAMES = (
     "four_bit",
     "op_support",
     "conversion_matrix",
+    "arena",
     "graph_passes",
 )
 

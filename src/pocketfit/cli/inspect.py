@@ -11,6 +11,7 @@ from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shap
 from pocketfit.cli.output import console, print_json, table
 
 if TYPE_CHECKING:
+    from pocketfit.inspection.arena.plan import ArenaPlan
     from pocketfit.inspection.cost import Inspection, LayerCost
 
 __all__ = ["inspect"]
@@ -28,21 +29,24 @@ def inspect(
 ) -> None:
     """Show what a model costs, layer by layer.
 
-    Parameters, multiply-accumulates (MACs) and activation memory in float32, with a batch of one.
+    Parameters, multiply-accumulates (MACs) and activation memory in float32, with a batch of one: as the graph has it,
+    and planned, with ops in the best order, results in place of what dies, and every tensor at its offset.
     """
     shape = None if input_shape is None else parse_shape(input_shape)
 
+    from pocketfit.inspection.arena.plan import plan_arena
     from pocketfit.inspection.cost import inspect_model
     from pocketfit.models.load import load_model
 
-    inspection = inspect_model(load_model(model, weights=weights, input_shape=shape))
+    loaded = load_model(model, weights=weights, input_shape=shape)
+    inspection, plan = inspect_model(loaded), plan_arena(loaded.graph)
     if as_json:
-        print_json(asdict(inspection))
+        print_json({**asdict(inspection), "arena": asdict(plan)})
         return
     shown = [layer for layer in inspection.layers if every_op or layer.parameters or layer.macs]
     out = console()
     out.print(table([_row(layer) for layer in shown], WORDS, FIGURES))
-    for line in _totals(inspection, len(shown)):
+    for line in (*_totals(inspection, len(shown)), *_arena(plan)):
         out.print(line, markup=False)
 
 
@@ -64,4 +68,15 @@ def _totals(inspection: Inspection, shown: int) -> list[str]:
         f"MACs                {inspection.macs:,}",
         f"activation memory   {size(inspection.peak_activation_bytes)} at its peak, at {inspection.peak_layer}",
         f"largest tensor      {size(inspection.largest_tensor_bytes)}, written by {inspection.largest_tensor}",
+    ]
+
+
+def _arena(plan: ArenaPlan) -> list[str]:
+    from pocketfit.search.units import size
+
+    alive = ", ".join(f"{one.source or one.name} {size(one.size)}" for one in plan.alive)
+    return [
+        f"activation arena    {size(plan.arena_bytes)} planned; no plan takes less than {size(plan.lower_bound_bytes)},"
+        f" greedy by size {size(plan.greedy_bytes)}",
+        f"fullest at          {plan.peak_node}: {alive}",
     ]

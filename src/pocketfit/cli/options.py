@@ -47,7 +47,11 @@ __all__ = [
 ]
 
 Model = Annotated[
-    str, typer.Argument(help="package.module:factory, file.py:factory, timm:NAME, or a torch.export file (.pt2).")
+    str,
+    typer.Argument(
+        help="package.module:factory, file.py:factory, timm:NAME, or a file: torch.export (.pt2), ONNX (.onnx, "
+        ".onnx#output) or Keras (.keras)."
+    ),
 ]
 Weights = Annotated[
     Path | None, typer.Option(help="State dict (.pth, .safetensors) to load into what a factory returns.")

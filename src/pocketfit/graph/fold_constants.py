@@ -25,6 +25,8 @@ class FoldConstants(Pass):
     """
 
     name = "fold-constants"
+    # A weight that is transposed here lies otherwise in memory, and sums over it are taken in another order.
+    tolerance = 1e-5
 
     def apply(self, module: GraphModule) -> int:
         """Compute and count the constants."""

@@ -7,6 +7,7 @@ cannot be described that way leaves the module without an identity, and it is ex
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import functools
 import hashlib
@@ -17,6 +18,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.fx import GraphModule
@@ -101,6 +103,12 @@ def _described(value: object) -> str:
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, types.FunctionType) and value.__closure__ is None:
         return f"{value.__module__}.{value.__qualname__} {_file_digest(value)}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return f"{_described(type(value))}({_described(fields)})"
+    if isinstance(value, np.ndarray):
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return f"{value.dtype} {value.shape} {content}"
     raise _NoIdentityError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from pocketfit.models.canonical import canonicalise
 from pocketfit.models.checkpoint import load_weights
 from pocketfit.models.exported import from_exported
 from pocketfit.models.factory import from_factory
+from pocketfit.models.keras_source import from_keras
+from pocketfit.models.onnx_source import from_onnx, is_onnx
 from pocketfit.models.source import Source
 from pocketfit.models.timm_source import from_timm
 from pocketfit.types import LoadedModel
@@ -32,15 +35,17 @@ def load_model(
     """Load a model and bring it into canonical form.
 
     Args:
-        spec: `package.module:factory`, `file.py:factory`, `timm:NAME` or the path of a `torch.export` file (`.pt2`).
-        weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with a `.pt2`.
+        spec: `package.module:factory`, `file.py:factory`, `timm:NAME`, or the path of a `torch.export` file (`.pt2`),
+            an ONNX file (`.onnx`; `model.onnx#name` for one of several outputs) or a Keras file (`.keras`).
+        weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with one of these files, which
+            have their own.
         input_shape: channels, height, width without the batch; where None, the model has to say.
         name: short name for tables and file names; where None, taken from `spec`.
 
     Raises:
         ModelError: the model cannot be imported, built or exported.
         WeightsError: the weights are missing, corrupt, unsafe, not finite or do not fit.
-        RuntimeMissing: timm is not installed.
+        RuntimeMissing: timm or Keras is needed and not installed.
     """
     source = find_source(spec, weights=weights, input_shape=input_shape, name=name)
     shape = _known(source, spec)
@@ -68,13 +73,23 @@ def find_source(
 def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None) -> Source:
     if spec.startswith(TIMM):
         return from_timm(spec.removeprefix(TIMM), input_shape)
-    if Path(spec).suffix == ".pt2":
+    from_file = _file_reader(spec)
+    if from_file is not None:
         if weights is not None:
             raise WeightsError(f"{spec} has its weights inside; leave --weights {weights} out.")
-        return from_exported(Path(spec))
+        return from_file(spec, input_shape)
     if is_reference(spec):
         return from_factory(spec)
     raise ModelError(f"{spec!r} is not a model that Pocketfit can load. {_advice(spec)}")
+
+
+def _file_reader(spec: str) -> Callable[[str, tuple[int, ...] | None], Source] | None:
+    """What reads a file that holds layers and weights; None where the specification names none."""
+    if is_onnx(spec):
+        return from_onnx
+    if Path(spec).suffix == ".keras":
+        return lambda path, shape: from_keras(Path(path), shape)
+    return (lambda path, _: from_exported(Path(path))) if Path(spec).suffix == ".pt2" else None
 
 
 def _known(source: Source, spec: str) -> tuple[int, ...]:
@@ -91,4 +106,7 @@ def _advice(spec: str) -> str:
         return f"Weights alone do not say how the layers are connected: give file.py:factory --weights {spec}."
     if Path(spec).suffix == ".py":
         return f"Say which function builds it, such as {spec}:build."
-    return "Give package.module:factory, file.py:factory, timm:NAME or a torch.export file (.pt2)."
+    return (
+        "Give package.module:factory, file.py:factory, timm:NAME, an ONNX file (.onnx), a Keras file (.keras) "
+        "or a torch.export file (.pt2)."
+    )

@@ -1,0 +1,173 @@
+"""What an ONNX file computes, as plain data: nodes in order, weights, one input, one output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+
+from pocketfit.errors import ModelError
+from pocketfit.models.onnx_model.read import array_of
+from pocketfit.models.onnx_ops import OPERATORS
+from pocketfit.models.onnx_ops.call import Numbers, OnnxNode
+
+__all__ = ["Program", "program_of"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model with one input and one output.
+
+    Args:
+        nodes: those that the output needs, each after those it reads.
+        weights: constant values by name.
+        input: name of the input.
+        sizes: of the input; None for an axis that may have any.
+        output: name of the output.
+    """
+
+    nodes: tuple[OnnxNode, ...]
+    weights: Mapping[str, Numbers]
+    input: str
+    sizes: tuple[int | None, ...]
+    output: str
+
+    def readers(self, value: str) -> list[OnnxNode]:
+        """The nodes that read a value."""
+        return [node for node in self.nodes if value in node.inputs]
+
+
+def program_of(model: ModelProto, output: str | None = None) -> Program:
+    """Read the graph of a file.
+
+    Args:
+        model: as `read_file` gives it.
+        output: the one to keep, where the file has several.
+
+    Raises:
+        ModelError: several inputs, several outputs of which none was chosen, or operators that have no counterpart.
+    """
+    graph = model.graph
+    weights = {tensor.name: array_of(tensor) for tensor in graph.initializer}
+    given = _input(graph, weights)
+    name = _output(graph, output)
+    nodes = _needed([_node(node, model) for node in graph.node], name)
+    _check_operators(nodes)
+    return Program(tuple(nodes), weights, given.name, _sizes(given), name)
+
+
+def _input(graph: GraphProto, weights: Mapping[str, Numbers]) -> ValueInfoProto:
+    inputs = [value for value in graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise ModelError(
+            f"The model has {len(inputs)} inputs: {_names(inputs)}. Pocketfit fits models with one image input. "
+            "Export a module that fills in the others."
+        )
+    element = inputs[0].type.tensor_type.elem_type
+    if element != TensorProto.FLOAT:
+        raise ModelError(
+            f"The input {inputs[0].name!r} is of type {TensorProto.DataType.Name(element)}; Pocketfit feeds floats. "
+            "Cut the conversion off the front of the model."
+        )
+    image: ValueInfoProto = inputs[0]
+    return image
+
+
+def _output(graph: GraphProto, wanted: str | None) -> str:
+    names: list[str] = [value.name for value in graph.output]
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return str(wanted)
+    got = f"The model has {len(names)} outputs: {_names(graph.output)}."
+    if wanted is None:
+        raise ModelError(f"{got} Say which one counts, such as model.onnx#{names[0]}.")
+    raise ModelError(f"{got} {wanted!r} is none of them.")
+
+
+def _names(values: Sequence[ValueInfoProto]) -> str:
+    return ", ".join(repr(value.name) for value in values) or "none"
+
+
+def _sizes(value: ValueInfoProto) -> tuple[int | None, ...]:
+    axes = value.type.tensor_type.shape.dim
+    return tuple(axis.dim_value if axis.HasField("dim_value") and axis.dim_value > 0 else None for axis in axes)
+
+
+def _node(node: NodeProto, model: ModelProto) -> OnnxNode:
+    domain = "" if node.domain == "ai.onnx" else node.domain
+    opset = next((entry.version for entry in model.opset_import if entry.domain.replace("ai.onnx", "") == domain), 0)
+    attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
+    inputs, outputs = tuple(node.input), tuple(node.output)
+    return OnnxNode(node.op_type, node.name, opset, inputs, outputs, domain, attributes, _scope(node))
+
+
+def _scope(node: NodeProto) -> str:
+    """torch writes the modules around a node into its metadata, from the outermost in, and the node itself last."""
+    written = next((entry.value for entry in node.metadata_props if entry.key == "pkg.torch.onnx.name_scopes"), "")
+    scopes = re.findall(r"'([\w.]*)'", written)
+    return scopes[-2] if len(scopes) > 1 else ""
+
+
+def _attribute(attribute: AttributeProto) -> Any:
+    if attribute.type == AttributeProto.TENSOR:
+        return array_of(attribute.t)
+    value = helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode()
+    if attribute.type == AttributeProto.STRINGS:
+        return [text.decode() for text in value]
+    return list(value) if isinstance(value, Sequence) else value
+
+
+def _needed(nodes: Sequence[OnnxNode], output: str) -> list[OnnxNode]:
+    """The nodes that the output needs; an output of theirs that nothing needs becomes ""."""
+    needed, kept = {output}, []
+    for node in reversed(nodes):
+        if needed.intersection(node.outputs):
+            kept.append(_without(node, needed))
+            needed.update(node.inputs)
+    return kept[::-1]
+
+
+def _without(node: OnnxNode, needed: set[str]) -> OnnxNode:
+    outputs = tuple(name if name in needed else "" for name in node.outputs)
+    return replace(node, outputs=outputs)
+
+
+_QUANTIZED = "The model is quantized already, and Pocketfit needs float weights: give the model from before that."
+_CONTROL = "Branches and loops do not fit into a graph for phones: export the model with fixed sizes, or simplify it."
+_VALUES = "What it returns has a size that depends on the image: cut the model before it, and do this step in the app."
+_RANDOM = "A model that draws random numbers cannot be deployed: export it in eval mode."
+_LISTS = "Lists and texts do not fit into a graph for phones: cut the model before it."
+_HELP = (
+    (("If", "Loop", "Scan"), _CONTROL),
+    (("NonMaxSuppression", "NonZero", "Unique", "Compress"), _VALUES),
+    (("Random", "Multinomial", "Bernoulli"), _RANDOM),
+    (("Sequence", "SplitToSequence", "ConcatFromSequence", "Optional", "String", "Tfidf"), _LISTS),
+)
+
+
+def _check_operators(nodes: Sequence[OnnxNode]) -> None:
+    unknown = list(_unknown(nodes))
+    if unknown:
+        more = f" {len(unknown) - 1} more cannot be turned either." if len(unknown) > 1 else ""
+        raise ModelError(f"{unknown[0]} has no counterpart in torch here. {_help(unknown[0])}{more}")
+
+
+def _unknown(nodes: Sequence[OnnxNode]) -> Iterator[OnnxNode]:
+    return (node for node in nodes if node.domain != "" or node.op not in OPERATORS)
+
+
+def _help(node: OnnxNode) -> str:
+    if "Quantize" in node.op or node.op.startswith("QLinear") or node.op.endswith("Integer"):
+        return _QUANTIZED
+    for beginnings, text in _HELP:
+        if node.op.startswith(beginnings):
+            return text
+    if node.domain:
+        return "It is no operator of ONNX itself: export the model without it, or from before a runtime optimised it."
+    return "Export the model so that this step is made of other operators, or give the PyTorch model itself."

@@ -1,0 +1,83 @@
+"""Models from ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from pocketfit.errors import ModelError
+from pocketfit.models.onnx_model.fold import fold
+from pocketfit.models.onnx_model.module import OnnxModule
+from pocketfit.models.onnx_model.parity import check_parity
+from pocketfit.models.onnx_model.program import Program, program_of
+from pocketfit.models.onnx_model.read import read_file
+from pocketfit.models.source import Source
+
+__all__ = ["from_onnx", "is_onnx"]
+
+_SUFFIX = ".onnx"
+# How many channels an image has: where the last axis of four is one of these, the file may want them behind.
+_CHANNELS = (1, 3, 4)
+
+
+def is_onnx(spec: str) -> bool:
+    """Whether a specification is the path of an ONNX file, with or without `#output` behind it."""
+    return Path(_split(spec)[0]).suffix == _SUFFIX
+
+
+def from_onnx(spec: str, input_shape: tuple[int, ...] | None = None) -> Source:
+    """Read an ONNX file and prove, against ONNX Runtime, that the module made from it computes the same.
+
+    A file that wants N×H×W×C gets a permutation in front: the module takes N×C×H×W, as all models here.
+
+    Args:
+        spec: path of the file; `model.onnx#name` for one of several outputs.
+        input_shape: without the batch, channels first; needed where the file leaves sizes open.
+
+    Raises:
+        ModelError: the file is damaged, has several inputs or outputs, has operators that cannot be turned, or the
+            module computes something else.
+    """
+    path, output = _split(spec)
+    model = read_file(Path(path))
+    program = program_of(model, output)
+    channels_last = _is_channels_last(program)
+    shape = _shape(program, input_shape, spec, channels_last=channels_last)
+    program = fold(program)
+    example = torch.zeros(program.sizes[0] or 1, *shape)
+    module = OnnxModule(program, example, channels_last=channels_last)
+    check_parity(module, model, shape)
+    return Source(module, Path(path).stem, shape)
+
+
+def _split(spec: str) -> tuple[str, str | None]:
+    path, separator, output = spec.partition(f"{_SUFFIX}#")
+    return (path + _SUFFIX, output) if separator else (spec, None)
+
+
+def _is_channels_last(program: Program) -> bool:
+    """Whether the input has its channels behind; a convolution that reads it wants them in front."""
+    sizes = program.sizes
+    if len(sizes) != 4 or sizes[3] not in _CHANNELS or sizes[1] in _CHANNELS:
+        return False
+    return all(node.op != "Conv" for node in program.readers(program.input))
+
+
+def _shape(program: Program, given: tuple[int, ...] | None, spec: str, *, channels_last: bool) -> tuple[int, ...]:
+    """The input without the batch, channels first."""
+    if len(program.sizes) < 2:
+        raise ModelError(f"{spec} takes an input of {len(program.sizes)} axes; a batch and one more are the least.")
+    sizes = program.sizes[1:]
+    sizes = (sizes[2], sizes[0], sizes[1]) if channels_last else sizes
+    written = "x".join("?" if size is None else str(size) for size in sizes)
+    if given is not None and not _fits(given, sizes):
+        raise ModelError(f"{spec} takes the input {written}; --input {'x'.join(map(str, given))} does not fit it.")
+    found = given or tuple(size for size in sizes if size is not None)
+    if len(found) != len(sizes):
+        raise ModelError(f"{spec} takes the input {written} and leaves sizes open. Give --input, such as 3x224x224.")
+    return found
+
+
+def _fits(given: tuple[int, ...], sizes: tuple[int | None, ...]) -> bool:
+    return len(given) == len(sizes) and all(theirs in (None, mine) for mine, theirs in zip(given, sizes, strict=True))

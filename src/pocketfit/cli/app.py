@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pocketfit.cli.check_preprocess import check_preprocess
 from pocketfit.cli.demo import demo
 from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
@@ -37,6 +38,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     diagnose,
     demo,
     verify,
+    check_preprocess,
     inspect,
     optimize,
     preflight,

@@ -40,7 +40,7 @@ def test_no_fault_is_the_preprocessing_itself() -> None:
     assert np.array_equal(right(photo()), expected)
 
 
-@pytest.mark.parametrize("name", BY_NAME.keys() - {"exif-ignored"})
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name != "exif-ignored"])
 @pytest.mark.parametrize("color", [Color.RGB, Color.BGR])
 def test_each_fault_changes_what_the_model_gets_but_not_its_shape(name: str, color: Color) -> None:
     spec = replace(SPEC, color=color)

@@ -29,6 +29,8 @@ PRECISIONS = (Precision.FLOAT32, Precision.INT8)
 _OPS = re.compile(
     r"\b(?:aten|prim|torchvision|quantized_decomposed)(?:\.|::)\w+(?:\.\w+)?"
     r"|\b(?:tfl|stablehlo|mhlo)\.\w+"
+    r"|(?<=with type \")\w+|(?<=pnnx says: )\w+|(?<=compatible node to NHWC: )[a-z_]+(?=_\d)"
+    r"|[A-Z][A-Z0-9_]{4,}(?=\) failed)"
     r"|(?<=no layer for )[\w., ]+|(?<=does not know )[\w., ]+|(?<=cannot translate )[\w.:, ]+"
 )
 

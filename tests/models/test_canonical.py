@@ -211,3 +211,15 @@ def test_weights_that_are_not_finite_are_named(tiny, value):
         module.blocks[1].conv.weight[0, 0, 0, 0] = value
     with pytest.raises(WeightsError, match=r"blocks\.1\.conv\.weight"):
         canonicalise(module, SHAPE, name="tiny")
+
+
+def test_a_weight_may_be_normalised_by_its_own_statistics():
+    class Standardised(nn.Conv2d):
+        def forward(self, x):
+            flat = self.weight.reshape(1, len(self.weight), -1)
+            weight = nn.functional.batch_norm(flat, None, None, training=True).reshape(self.weight.shape)
+            return nn.functional.conv2d(x, weight, self.bias)
+
+    model = canonicalise(Standardised(3, 4, 3), SHAPE, name="standardised")
+    targets = [str(node.target) for node in model.graph.graph.nodes if node.op == "call_function"]
+    assert targets == ["aten.conv2d.default"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 
 NET = """
 import torch
@@ -60,6 +61,12 @@ class Fitted:
     net: Net
     cache: Path
     bundle: Path
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same random weights and images in every run, whatever ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

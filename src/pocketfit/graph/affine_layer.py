@@ -8,9 +8,10 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.attributes import constant, free_path, set_tensor, uses
+from pocketfit.graph.calls import arguments, per_axis
 from pocketfit.graph.norm_statistics import forget_norm_statistics
 
-__all__ = ["AffineLayer", "affine_layer", "parameters", "spread", "store"]
+__all__ = ["AffineLayer", "Geometry", "affine_layer", "geometry", "parameters", "spread", "store"]
 
 aten = torch.ops.aten
 
@@ -46,6 +47,26 @@ def affine_layer(module: GraphModule, node: object) -> AffineLayer | None:
     if bias is not None and bias.op != "get_attr":
         return None
     return AffineLayer(node, weight, *_axis_and_groups(node))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a convolution slides; one number an axis."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+
+def geometry(node: Node) -> Geometry:
+    """Of a convolution that is not transposed; a linear layer has no axes to slide along."""
+    if node.target is aten.linear.default:
+        return Geometry((), (), (), 1)
+    axes = node.meta["val"].dim() - 2
+    *_, stride, padding, dilation, groups = arguments(node, None, None, None, [1], [0], [1], 1)
+    stride, padding, dilation = (tuple(per_axis(values, axes)) for values in (stride, padding, dilation))
+    return Geometry(stride, padding, dilation, groups)
 
 
 def parameters(module: GraphModule, layer: AffineLayer) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
+from typing import Any
 
 from torch.fx import GraphModule, Node
 
-__all__ = ["by_op", "calls", "op_name"]
+__all__ = ["arguments", "by_op", "calls", "op_name", "per_axis"]
 
 
 def calls(graph: GraphModule) -> list[Node]:
@@ -21,6 +23,16 @@ def by_op(graph: GraphModule) -> dict[str, list[Node]]:
     for node in calls(graph):
         found.setdefault(str(node.target), []).append(node)
     return found
+
+
+def arguments(node: Node, *defaults: Any) -> tuple[Any, ...]:
+    """Positional arguments of a call; torch leaves out, from the end, those that have their defaults."""
+    return (*node.args, *defaults[len(node.args) :])
+
+
+def per_axis(values: Sequence[int], axes: int) -> list[int]:
+    """One number an axis, where one may stand for all."""
+    return list(values) * axes if len(values) == 1 else list(values)
 
 
 def op_name(node: Node) -> str:

@@ -10,6 +10,7 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.graph.attributes import constant
 from pocketfit.graph.base import Pass
+from pocketfit.graph.calls import arguments
 from pocketfit.graph.writer import Writer
 
 __all__ = ["MASKED", "DecomposeAttention"]
@@ -58,8 +59,7 @@ def _is_known(module: GraphModule, node: Node) -> bool:
 
 def _options(node: Node) -> tuple[Any, ...]:
     """Mask, dropout, and whether each query sees only the keys before it."""
-    given: tuple[Any, ...] = node.args[3:]
-    return given + (None, 0.0, False)[len(given) :]
+    return arguments(node, None, None, None, None, 0.0, False)[3:]
 
 
 def _rewrite(module: GraphModule, node: Node) -> None:

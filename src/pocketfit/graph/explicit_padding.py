@@ -8,6 +8,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.base import Pass
+from pocketfit.graph.calls import arguments, per_axis
 
 __all__ = ["ExplicitPadding"]
 
@@ -54,16 +55,9 @@ def _rewrite(module: GraphModule, node: Node) -> None:
 
 def _arguments(node: Node, dimensions: int) -> tuple[Any, ...]:
     """Image, weight, bias, stride, padding, dilation and groups, with the defaults where an argument is left out."""
-    defaults = (None, [1] * dimensions, "valid", [1] * dimensions, 1)
-    image, weight, *given = node.args
-    given += defaults[len(given) :]
-    bias, stride, padding, dilation, groups = given
-    return image, weight, bias, _each(stride, dimensions), padding, _each(dilation, dimensions), groups
-
-
-def _each(values: Any, dimensions: int) -> list[int]:
-    """One number a dimension, where one may stand for all."""
-    return list(values) * dimensions if len(values) == 1 else list(values)
+    given = arguments(node, None, None, None, [1], "valid", [1], 1)
+    image, weight, bias, stride, padding, dilation, groups = given
+    return image, weight, bias, per_axis(stride, dimensions), padding, per_axis(dilation, dimensions), groups
 
 
 def _padded(module: GraphModule, node: Node, totals: list[int]) -> Node:

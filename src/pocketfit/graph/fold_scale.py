@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
 
-from pocketfit.graph.affine_layer import AffineLayer, affine_layer, parameters, spread, store
+from pocketfit.graph.affine_layer import AffineLayer, affine_layer, geometry, parameters, spread, store
 from pocketfit.graph.attributes import constant
 from pocketfit.graph.base import Pass
 
@@ -46,54 +44,54 @@ _OPS = (*_PRODUCTS, aten.add.Tensor, aten.sub.Tensor)
 def _fold(module: GraphModule, node: Node) -> int:
     if node.target not in _OPS or node.kwargs or len(node.args) != 2:
         return 0
-    return _into_layer_before(module, node) or _into_layer_behind(module, node)
-
-
-def _into_layer_before(module: GraphModule, node: Node) -> int:
     x, values = _operands(module, node)
-    layer = affine_layer(module, x) if x is not None and len(x.users) == 1 else None
-    if layer is None or values is None or x is None:
+    if x is None or values is None:
         return 0
+    for fold in (_into_layer_before, _into_layer_behind):
+        folded = fold(module, node, x, values)
+        if folded is not None and store(module, *folded):
+            node.replace_all_uses_with(x)
+            module.graph.erase_node(node)
+            return 1
+    return 0
+
+
+_Folded = tuple[AffineLayer, torch.Tensor, torch.Tensor]
+
+
+def _into_layer_before(module: GraphModule, node: Node, x: Node, values: torch.Tensor) -> _Folded | None:
+    """The layer that gives x, with another weight and bias."""
+    layer = affine_layer(module, x) if len(x.users) == 1 else None
+    if layer is None:
+        return None
     weight, bias = parameters(module, layer)
     factor = _per_channel(values, x, len(bias))
     if factor is None:
-        return 0
-    if node.target in _PRODUCTS:
-        factor = 1 / factor if node.target is aten.div.Tensor else factor
-        weight, bias = weight * spread(factor, weight, layer), bias * factor
-    else:
-        bias = bias - factor if node.target is aten.sub.Tensor else bias + factor
-    if not store(module, layer, weight, bias):
-        return 0
-    node.replace_all_uses_with(x)
-    module.graph.erase_node(node)
-    return 1
+        return None
+    if node.target not in _PRODUCTS:
+        return layer, weight, bias - factor if node.target is aten.sub.Tensor else bias + factor
+    factor = 1 / factor if node.target is aten.div.Tensor else factor
+    return layer, weight * spread(factor, weight, layer), bias * factor
 
 
-def _into_layer_behind(module: GraphModule, node: Node) -> int:
-    x, values = _operands(module, node)
+def _into_layer_behind(module: GraphModule, node: Node, _x: Node, values: torch.Tensor) -> _Folded | None:
+    """The only layer that reads the result, with another weight and bias."""
     reader = next(iter(node.users)) if len(node.users) == 1 else None
     layer = affine_layer(module, reader)
-    if x is None or values is None or layer is None or layer.axis != 0 or layer.node.args[0] is not node:
-        return 0
+    if layer is None or layer.axis != 0 or layer.node.args[0] is not node:
+        return None
+    slides = geometry(layer.node)
     weight, bias = parameters(module, layer)
-    inputs = weight.shape[1] * _groups(layer)
-    per_input = _per_channel(values, node, inputs)
+    per_input = _per_channel(values, node, weight.shape[1] * slides.groups)
     if per_input is None:
-        return 0
-    by_weight = _by_weight(per_input, weight, _groups(layer))
+        return None
+    by_weight = _by_weight(per_input, weight, slides.groups)
     if node.target in _PRODUCTS:
-        weight = weight / by_weight if node.target is aten.div.Tensor else weight * by_weight
-    elif _is_padded(layer):
-        return 0
-    else:
-        offset = (weight * by_weight).flatten(1).sum(1)
-        bias = bias - offset if node.target is aten.sub.Tensor else bias + offset
-    if not store(module, layer, weight, bias):
-        return 0
-    node.replace_all_uses_with(x)
-    module.graph.erase_node(node)
-    return 1
+        return layer, weight / by_weight if node.target is aten.div.Tensor else weight * by_weight, bias
+    if any(slides.padding):
+        return None
+    offset = (weight * by_weight).flatten(1).sum(1)
+    return layer, weight, bias - offset if node.target is aten.sub.Tensor else bias + offset
 
 
 def _operands(module: GraphModule, node: Node) -> tuple[Node | None, torch.Tensor | None]:
@@ -125,13 +123,3 @@ def _by_weight(per_input: torch.Tensor, weight: torch.Tensor, groups: int) -> to
     """A number per input channel, in a shape that multiplies the weight out×(in/groups)×…"""
     rows = per_input.reshape(groups, -1).repeat_interleave(len(weight) // groups, dim=0)
     return rows.reshape(*rows.shape, *[1] * (weight.dim() - 2))
-
-
-def _groups(layer: AffineLayer) -> int:
-    arguments: tuple[Any, ...] = layer.node.args
-    return arguments[6] if len(arguments) > 6 else 1
-
-
-def _is_padded(layer: AffineLayer) -> bool:
-    arguments: tuple[Any, ...] = layer.node.args
-    return layer.node.target is not aten.linear.default and len(arguments) > 4 and any(arguments[4])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.fx import GraphModule, Node
 
-from pocketfit.graph.affine_layer import AffineLayer, affine_layer, parameters, store
+from pocketfit.graph.affine_layer import AffineLayer, affine_layer, geometry, parameters, store
 from pocketfit.graph.base import Pass
 from pocketfit.graph.fold_batch_norm import batch_norm_affine
 
@@ -50,14 +50,14 @@ class _Branch:
     source: Node
     weight: torch.Tensor
     bias: torch.Tensor
-    padding: tuple[int, int]
+    padding: tuple[int, ...]
 
-    def reach(self, padding: tuple[int, int]) -> tuple[int, int]:
+    def reach(self, padding: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of the kernel, filled up until it needs that padding."""
         height, width = self.weight.shape[2:]
         return height + 2 * (padding[0] - self.padding[0]), width + 2 * (padding[1] - self.padding[1])
 
-    def filled(self, padding: tuple[int, int]) -> torch.Tensor:
+    def filled(self, padding: tuple[int, ...]) -> torch.Tensor:
         """The weight with zeros around it, such that it needs that padding."""
         rows, columns = padding[0] - self.padding[0], padding[1] - self.padding[1]
         return F.pad(self.weight, (columns, columns, rows, rows))
@@ -87,7 +87,7 @@ def _merge(module: GraphModule, node: Node) -> int:
     return 1
 
 
-def _fits(one: _Branch, other: _Branch, padding: tuple[int, int]) -> bool:
+def _fits(one: _Branch, other: _Branch, padding: tuple[int, ...]) -> bool:
     """Whether the larger padding is the larger one on both axes, so that no kernel would have to be cut."""
     return all(padding[axis] >= branch.padding[axis] for branch in (one, other) for axis in (0, 1))
 
@@ -100,30 +100,22 @@ def _only_convolution(module: GraphModule, node: object) -> AffineLayer | None:
 
 def _branch(module: GraphModule, node: Any, layer: AffineLayer | None, like: AffineLayer) -> _Branch | None:
     """The branch as a convolution of the stride, dilation and groups of another; None where it is none."""
-    stride, _, dilation, groups = _geometry(like.node)
+    wanted = geometry(like.node)
     if layer is not None:
-        own = _geometry(layer.node)
-        if (own[0], own[2], own[3]) != (stride, dilation, groups):
+        own = geometry(layer.node)
+        if replace(own, padding=wanted.padding) != wanted:
             return None
-        return _Branch(layer.node.args[0], *parameters(module, layer), own[1])  # type: ignore[arg-type]
+        return _Branch(layer.node.args[0], *parameters(module, layer), own.padding)  # type: ignore[arg-type]
     affine = batch_norm_affine(module, node) if isinstance(node, Node) and len(node.users) == 1 else None
-    if affine is None or stride != (1, 1) or dilation != (1, 1):
+    if affine is None or wanted.stride != (1, 1) or wanted.dilation != (1, 1):
         return None
     factor, offset = affine
-    if len(factor) % groups:
+    if len(factor) % wanted.groups:
         return None
-    diagonal = torch.eye(len(factor) // groups, dtype=torch.float64).repeat(groups, 1)
+    diagonal = torch.eye(len(factor) // wanted.groups, dtype=torch.float64).repeat(wanted.groups, 1)
     return _Branch(node.args[0], (diagonal * factor[:, None])[..., None, None], offset, (0, 0))
 
 
-def _geometry(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], int]:
-    """Stride, padding, dilation and groups of a convolution, which may be left out from the end."""
-    defaults: tuple[Any, ...] = (None, None, None, (1, 1), (0, 0), (1, 1), 1)
-    given: tuple[Any, ...] = (*node.args, *defaults[len(node.args) :])
-    stride, padding, dilation = ((*pair, *pair)[:2] for pair in given[3:6])
-    return stride, padding, dilation, given[6]
-
-
-def _set_padding(node: Node, padding: tuple[int, int]) -> None:
-    stride, _, dilation, groups = _geometry(node)
-    node.args = (*node.args[:3], [*stride], [*padding], [*dilation], groups)
+def _set_padding(node: Node, padding: tuple[int, ...]) -> None:
+    known = geometry(node)
+    node.args = (*node.args[:3], [*known.stride], [*padding], [*known.dilation], known.groups)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
 
-from pocketfit.graph.affine_layer import AffineLayer, affine_layer, parameters, store
+from pocketfit.graph.affine_layer import AffineLayer, Geometry, affine_layer, geometry, parameters, store
 from pocketfit.graph.base import Pass
 
 __all__ = ["MergePointwise"]
@@ -40,9 +38,8 @@ def _is_pointwise(node: Node) -> bool:
         return True
     if node.target is not aten.conv2d.default:
         return False
-    arguments: tuple[Any, ...] = node.args
-    plain = all(set(pair) == {one} for pair, one in zip(arguments[3:6], (1, 0, 1), strict=False))
-    return tuple(arguments[1].meta["val"].shape[2:]) == (1, 1) and plain and _without_groups(node)
+    kernel = tuple(node.args[1].meta["val"].shape[2:])  # type: ignore[union-attr]
+    return kernel == (1, 1) and geometry(node) == Geometry((1, 1), (0, 0), (1, 1), 1)
 
 
 def _merge(module: GraphModule, node: Node) -> int:
@@ -50,7 +47,7 @@ def _merge(module: GraphModule, node: Node) -> int:
     if not isinstance(before, Node) or before.target is not node.target or len(before.users) != 1:
         return 0
     first, second = affine_layer(module, before), affine_layer(module, node)
-    if first is None or second is None or not _without_groups(before):
+    if first is None or second is None or geometry(before).groups != 1:
         return 0
     weight, bias = _product(module, first, second)
     apart = sum(parameters(module, layer)[0].numel() for layer in (first, second))
@@ -60,11 +57,6 @@ def _merge(module: GraphModule, node: Node) -> int:
     before.meta["val"] = node.meta["val"]
     module.graph.erase_node(node)
     return 1
-
-
-def _without_groups(node: Node) -> bool:
-    arguments: tuple[Any, ...] = node.args
-    return node.target is aten.linear.default or len(arguments) < 7 or bool(arguments[6] == 1)
 
 
 def _product(module: GraphModule, first: AffineLayer, second: AffineLayer) -> tuple[torch.Tensor, torch.Tensor]:

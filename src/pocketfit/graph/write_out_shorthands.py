@@ -10,6 +10,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.base import Pass
+from pocketfit.graph.calls import arguments
 from pocketfit.graph.writer import Writer
 
 __all__ = ["WriteOutShorthands"]
@@ -110,7 +111,7 @@ def _added(write: Writer, node: Node, between: Any) -> Node | None:
 
 def _sizes(write: Writer, node: Node) -> Node | None:
     x: Any = node.args[0]
-    _, count, axis = _filled(node.args, (None, None, 0))
+    _, count, axis = arguments(node, None, None, 0)
     whole = x.meta["val"].shape[axis]
     if not isinstance(whole, int) or whole % count == 0:
         return None
@@ -120,7 +121,7 @@ def _sizes(write: Writer, node: Node) -> Node | None:
 
 
 def _norm(write: Writer, node: Node) -> Node | None:
-    x, order, axes, keep = _filled(node.args, (None, 2, None, False))
+    x, order, axes, keep = arguments(node, None, 2, None, False)
     if order != 2 or not axes or node.kwargs:
         return None
     total = write(aten.sum.dim_IntList, write(aten.pow.Tensor_Scalar, x, 2), axes, keep)
@@ -137,13 +138,9 @@ def _deviation(write: Writer, node: Node) -> Node | None:
     return None if variance is None else write(aten.sqrt.default, variance)
 
 
-def _filled(given: tuple[Any, ...], defaults: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (*given, *defaults[len(given) :])
-
-
 def _spread(node: Node) -> tuple[list[int], float, bool] | None:
     """Axes, how much smaller than their number the divisor is, and whether the axes are kept."""
-    _, axes, unbiased, keep = _filled(node.args, (None, None, True, False))
+    _, axes, unbiased, keep = arguments(node, None, None, True, False)
     if not axes:
         return None
     options: dict[str, Any] = {"correction": float(unbiased), "keepdim": keep} | dict(node.kwargs)

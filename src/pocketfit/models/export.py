@@ -14,8 +14,9 @@ from pocketfit.errors import ModelError
 from pocketfit.graph import aliased_writes, optimise
 from pocketfit.graph.remove_identity import remove_assertions
 from pocketfit.models.quiet import quiet
+from pocketfit.types import LoadedModel
 
-__all__ = ["canonical_graph", "check_signature", "export_program", "graph_of", "raw_graph"]
+__all__ = ["canonical_graph", "check_signature", "export_model", "export_program", "graph_of", "raw_graph"]
 
 
 def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
@@ -54,6 +55,12 @@ def export_program(module: nn.Module, example: torch.Tensor, *, dynamic_batch: b
     # Where gradients are off already, a torch.no_grad() inside the model leaves no trace in the graph.
     with quiet(), torch.no_grad():
         return torch.export.export(module, (example,), dynamic_shapes=shapes)
+
+
+def export_model(model: LoadedModel) -> ExportedProgram:
+    """A model's graph as a program, with the batch that the model takes."""
+    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
+    return export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
 
 
 def check_signature(module: nn.Module) -> None:

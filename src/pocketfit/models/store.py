@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from pocketfit.errors import ModelError
-from pocketfit.models.export import export_program, graph_of
+from pocketfit.models.export import export_model, graph_of
 from pocketfit.models.exported import read_program
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
@@ -56,8 +56,7 @@ def write_program(model: LoadedModel, path: Path) -> None:
         model: in canonical form.
         path: of the `.pt2` file, in an existing folder.
     """
-    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
-    program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
+    program = export_model(model)
     # Through memory: on a full disk torch's own writer ends the process instead of raising.
     content = io.BytesIO()
     torch.export.save(program, content)

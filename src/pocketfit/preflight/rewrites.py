@@ -18,7 +18,7 @@ from pocketfit.errors import ModelError
 from pocketfit.graph.base import outputs, relative_error
 from pocketfit.graph.calls import by_op
 from pocketfit.models.canonical import TOLERANCE, canonicalise
-from pocketfit.models.export import export_program
+from pocketfit.models.export import export_model, graph_of
 from pocketfit.preflight.support import Verdict, of_op
 from pocketfit.types import LoadedModel
 
@@ -77,9 +77,7 @@ def rewrite(model: LoadedModel, ops: Collection[str]) -> LoadedModel:
         ModelError: the rewritten graph answers otherwise.
     """
     table = {target: decomposition for target, decomposition in _decompositions().items() if str(target) in ops}
-    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
-    program = export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
-    graph = program.run_decompositions(table).module(check_guards=False)
+    graph = graph_of(export_model(model).run_decompositions(table))
     rewritten = canonicalise(graph, model.input.shape[1:], name=model.name, source=model.source)
     _check_answers(model, rewritten)
     return replace(rewritten, preprocess=model.preprocess)

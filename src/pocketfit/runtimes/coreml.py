@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require, require_here
-from pocketfit.runtimes.batch import MOST, batch_option, export_with_batch, is_dynamic, refuse_batch
+from pocketfit.runtimes.batch import MOST, batch_option, export_with_batch, is_dynamic
 from pocketfit.runtimes.coreml_package import kernels, write_package
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Artifact,
@@ -79,12 +79,8 @@ class CoreML:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.mlpackage`: batch 1 or dynamic, NCHW, float32 inputs and outputs."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
-
         require(self)
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
-        refuse_batch(variant.model, options, self.info.name)
+        options = accepted_options(variant, self.info)
         _refuse_older(variant, int(options[_IOS_TARGET]))
         package = out / "model.mlpackage"
         with tempfile.TemporaryDirectory(prefix="pocketfit-coreml-") as folder:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
-from pocketfit.runtimes.batch import batch_option, export_with_batch, refuse_batch
+from pocketfit.runtimes.batch import batch_option, export_with_batch
 from pocketfit.runtimes.delegates import DELEGATE
 from pocketfit.runtimes.executorch_format import INTEGERS, Program
 from pocketfit.runtimes.executorch_native import Loaded, quiet, runtime
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Acceleration,
@@ -77,11 +77,7 @@ class ExecuTorch:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.pte`: batch 1 or dynamic, NCHW, float32 inputs and outputs."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
-
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
-        refuse_batch(variant.model, options, self.info.name)
+        options = accepted_options(variant, self.info)
         content = _convert(variant, options)
         path = out / "model.pte"
         path.write_bytes(content)

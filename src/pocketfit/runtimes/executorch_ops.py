@@ -8,6 +8,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.attributes import get_tensor, set_tensor
+from pocketfit.graph.calls import arguments
 
 __all__ = ["write_out_ops"]
 
@@ -40,9 +41,7 @@ def write_out_ops(graph: GraphModule) -> dict[str, str]:
 
 
 def _softplus(graph: GraphModule, node: Node) -> Node | None:
-    defaults: tuple[Any, ...] = (None, 1.0, _STRAIGHT)
-    given: tuple[Any, ...] = (*node.args, *defaults[len(node.args) :])
-    x, beta, threshold = given
+    x, beta, threshold = arguments(node, None, 1.0, _STRAIGHT)
     if threshold < _STRAIGHT:
         return None
     scaled = x if beta == 1 else _call(graph, node, aten.mul.Tensor, x, beta)
@@ -58,8 +57,7 @@ def _softplus(graph: GraphModule, node: Node) -> Node | None:
 
 
 def _transposed(graph: GraphModule, node: Node) -> Node:
-    defaults: tuple[Any, ...] = (None, None, None, [1], [0], [0], 1, [1])
-    given: tuple[Any, ...] = (*node.args, *defaults[len(node.args) :])
+    given = arguments(node, None, None, None, [1], [0], [0], 1, [1])
     x, weight, bias, stride, padding, output_padding, groups, dilation = given
     path = f"{weight.target}_image"
     set_tensor(graph, path, get_tensor(graph, str(weight.target)).unsqueeze(2))

@@ -29,7 +29,7 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.litert_format import compact, pack, unpack
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
 from pocketfit.types import (
     Acceleration,
@@ -79,10 +79,8 @@ class LiteRT:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
 
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
+        options = accepted_options(variant, self.info)
         model = _convert(variant)
         notes = _store_weights(model, variant) if variant.plan.precision is Precision.INT8 else ()
         compact(model)
@@ -128,18 +126,12 @@ def _convert(variant: Variant) -> Any:
 
     from pocketfit.compress.quantize.lower import Activations, Weights, lower
     from pocketfit.runtimes.litert_barrier import lower_barriers, raise_barriers
-    from pocketfit.runtimes.litert_graph import (
-        crop_transposed_convolutions,
-        negate_subtrahends,
-        restore_for_each_reader,
-    )
+    from pocketfit.runtimes.litert_graph import write_for_converter
 
     int8 = variant.plan.precision is Precision.INT8
     graph = lower(variant.model.graph, variant.plan, Activations.SIGNED, Weights.CHAIN)
-    negate_subtrahends(graph)
-    crop_transposed_convolutions(graph)
+    write_for_converter(graph)
     barrier = raise_barriers(graph, variant.model.graph, variant.plan) if int8 else ""
-    restore_for_each_reader(graph)
     # The quantizer is never run: the converter only asks it whether ranges are static.
     static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_dynamic=False)
     marker = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.fx import GraphModule, Node
 
-__all__ = ["crop_transposed_convolutions", "negate_subtrahends", "restore_for_each_reader"]
+from pocketfit.graph.calls import per_axis
+
+__all__ = ["write_for_converter"]
 
 aten = torch.ops.aten
 
 _END = 2**63 - 1  # of an axis, as torch writes it
 
 
-def negate_subtrahends(graph: GraphModule) -> None:
+def write_for_converter(graph: GraphModule) -> None:
+    """Rewrite, in place, what the converter would get wrong or refuse."""
+    _negate_subtrahends(graph)
+    _crop_transposed_convolutions(graph)
+    _restore_for_each_reader(graph)
+    graph.recompile()
+
+
+def _negate_subtrahends(graph: GraphModule) -> None:
     """Write `constant - x` as `-x + constant`, in place.
 
     The converter folds a subtraction into the convolution before it as if the constant were taken from the result.
@@ -29,10 +37,9 @@ def negate_subtrahends(graph: GraphModule) -> None:
         negated.meta, total.meta = dict(node.meta), dict(node.meta)
         node.replace_all_uses_with(total)
         graph.graph.erase_node(node)
-    graph.recompile()
 
 
-def crop_transposed_convolutions(graph: GraphModule) -> None:
+def _crop_transposed_convolutions(graph: GraphModule) -> None:
     """Give transposed convolutions with output padding no padding at all, and cut it off behind them, in place.
 
     The converter knows no transposed convolution that ends elsewhere than it begins. What would have to be made up
@@ -41,15 +48,10 @@ def crop_transposed_convolutions(graph: GraphModule) -> None:
     for node in list(graph.graph.nodes):
         if node.target not in (aten.conv_transpose1d.default, aten.conv_transpose2d.input) or len(node.args) < 6:
             continue
-        padding, extra = (_per_axis(argument, node) for argument in node.args[4:6])
+        axes = 1 if node.target is aten.conv_transpose1d.default else 2
+        padding, extra = (per_axis(given, axes) for given in node.args[4:6])
         if any(extra) and all(more <= cut for more, cut in zip(extra, padding, strict=True)):
             _crop(graph, node, padding, extra)
-    graph.recompile()
-
-
-def _per_axis(given: Any, node: Node) -> list[int]:
-    axes = 1 if node.target is aten.conv_transpose1d.default else 2
-    return list(given) * axes if len(given) == 1 else list(given)
 
 
 def _crop(graph: GraphModule, node: Node, padding: list[int], extra: list[int]) -> None:
@@ -66,7 +68,7 @@ def _crop(graph: GraphModule, node: Node, padding: list[int], extra: list[int]) 
         reader.replace_input_with(node, cropped)
 
 
-def restore_for_each_reader(graph: GraphModule) -> None:
+def _restore_for_each_reader(graph: GraphModule) -> None:
     """Give each reader of a restored tensor a dequantize op of its own, in place.
 
     The converter notes on such an op whether the channels come last. Where one reader wants them last and another does
@@ -78,4 +80,3 @@ def restore_for_each_reader(graph: GraphModule) -> None:
             with graph.graph.inserting_before(reader):
                 own = graph.graph.node_copy(node)
             reader.replace_input_with(node, own)
-    graph.recompile()

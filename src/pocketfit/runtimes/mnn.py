@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require
-from pocketfit.runtimes.batch import batch_option, is_dynamic, refuse_batch
+from pocketfit.runtimes.batch import batch_option, is_dynamic
 from pocketfit.runtimes.delegates import (
     CPU,
     DELEGATE,
@@ -37,7 +37,7 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.native_output import caught_output
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -90,13 +90,10 @@ class Mnn:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.mnn`: batch 1 or dynamic, float32 input and output in the model's layout."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
         from pocketfit.runtimes.mnn_weights import Weights
 
         require(self)
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
-        refuse_batch(variant.model, options, self.info.name)
+        options = accepted_options(variant, self.info)
         weights = Weights(variant.model, variant.plan)
         content, names = _convert(variant, weights, options)
         path = out / "model.mnn"

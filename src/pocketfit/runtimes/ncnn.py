@@ -36,7 +36,7 @@ from pocketfit.runtimes.delegates import (
 )
 from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
 from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -89,12 +89,10 @@ class Ncnn:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.param` and `model.bin`: float32 input and output, no batch dimension."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
         from pocketfit.runtimes.ncnn_weights import store_weights
 
         require(self)
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
+        options = accepted_options(variant, self.info)
         layers, notes = store_weights(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)

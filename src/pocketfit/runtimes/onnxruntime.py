@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pocketfit.runtimes.batch import batch_option, refuse_batch
+from pocketfit.runtimes.batch import batch_option
 from pocketfit.runtimes.delegates import (
     CPU,
     DELEGATE,
@@ -30,7 +30,7 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
-from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.options import accepted_options
 from pocketfit.types import (
     Acceleration,
     Artifact,
@@ -98,11 +98,7 @@ class OnnxRuntime:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.onnx`: opset 20, or 21 with INT16 or INT4; batch 1 or dynamic, float32 inputs and outputs."""
-        from pocketfit.compress.quantize.express import refuse_inexpressible
-
-        refuse_inexpressible(variant, self.info)
-        options = complete_options(self.info, variant.options)
-        refuse_batch(variant.model, options, self.info.name)
+        options = accepted_options(variant, self.info)
         program = _export(variant, options)
         kept = _store_weights(program, variant)
         path = out / "model.onnx"

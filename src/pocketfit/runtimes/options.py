@@ -5,9 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pocketfit.errors import OptionError
-from pocketfit.types import RuntimeInfo
+from pocketfit.runtimes.batch import refuse_batch
+from pocketfit.types import RuntimeInfo, Variant
 
-__all__ = ["complete_options"]
+__all__ = ["accepted_options", "complete_options"]
+
+
+def accepted_options(variant: Variant, info: RuntimeInfo) -> dict[str, str]:
+    """The variant's options, completed, once it is clear that the runtime can convert it so.
+
+    Raises:
+        ConversionError: the plan says what the runtime cannot express, or the model has one batch size only.
+        OptionError: as `complete_options`.
+    """
+    from pocketfit.compress.quantize.express import refuse_inexpressible
+
+    refuse_inexpressible(variant, info)
+    options = complete_options(info, variant.options)
+    refuse_batch(variant.model, options, info.name)
+    return options
 
 
 def complete_options(info: RuntimeInfo, asked: Mapping[str, str]) -> dict[str, str]:

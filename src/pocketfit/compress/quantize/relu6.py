@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 from pocketfit.compress.quantize.arithmetic import channel_axis
 from pocketfit.compress.quantize.layer_pairs import layer_pairs
 from pocketfit.graph.attributes import free_path, set_tensor
-from pocketfit.models.export import export_program
+from pocketfit.models.export import export_model, graph_of
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.weights import with_weights
 from pocketfit.types import LoadedModel, TensorSpec
@@ -101,9 +101,7 @@ def _open(graph: GraphModule, node: Node, layer: Node, relu6: Relu6) -> None:
 
 def _exported_again(model: LoadedModel, graph: GraphModule) -> LoadedModel:
     """The changed graph under the names that saving and restoring will give its nodes."""
-    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
-    exported = export_program(graph, example, dynamic_batch=model.dynamic_batch).module(check_guards=False)
-    assert isinstance(exported, GraphModule)
+    exported = graph_of(export_model(replace(model, graph=graph)))
     (result,) = pytree.tree_leaves(exported.graph.output_node().args)
     output = TensorSpec(result.name, model.output.shape, model.output.dtype)
     return replace(model, graph=exported, output=output, fingerprint=fingerprint(exported))

@@ -92,7 +92,7 @@ def _bench(
         samples=crops,
         schemes=(scheme,),
         statistics=lambda model: statistics,
-        loss=lambda variant: divergence(simulate(variant.model, variant.plan, scheme, judged), floats),
+        loss=lambda variant: divergence(simulate(variant.model, variant.plan, scheme, judged), floats, model.outputs),
     )
 
 

@@ -44,6 +44,7 @@ from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
 from pocketfit.models.store import restore, save
+from pocketfit.outputs import apart
 from pocketfit.proving import Planned, Prover, Row
 from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, runs_here, why_not_run_here
@@ -257,7 +258,7 @@ class _Run:
             preprocess=data.evaluation.preprocess,
             calibration_samples=len(data.calibration.inputs),
             evaluation_samples=len(data.evaluation.inputs),
-            float_percent=_percent(floats, data.evaluation.labels),
+            float_percent=_percent(apart(floats, model.outputs)[0], data.evaluation.labels),
             budget=self.request.budget,
             candidates=candidates,
             choices=choices,
@@ -477,7 +478,7 @@ class _Run:
         with self.stages.timed("sensitivity") as stage:
 
             def loss(changed: QuantizationPlan) -> float:
-                return divergence(simulate(model, changed, scheme, part), floats)
+                return divergence(simulate(model, changed, scheme, part), floats, model.outputs)
 
             return diagnose(model, plan, statistics, loss, quality, stage.report)
 
@@ -570,6 +571,7 @@ class _Run:
                     fingerprint=model.fingerprint,
                     input=model.input,
                     output=model.output,
+                    more_outputs=model.more_outputs,
                     candidates=tuple(packed),
                     chosen=chosen,
                     plans={one.precision: plan_to_json(plans[one.precision].plan) for one in packed},

@@ -22,6 +22,7 @@ import psutil
 
 from pocketfit.devices.host import describe_host, measure_on_host
 from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
+from pocketfit.outputs import apart
 from pocketfit.preflight.blame import explain, guilty
 from pocketfit.preflight.narrow import first_failing_in_child
 from pocketfit.runtimes import isolate, require, runs_here, why_not_run_here
@@ -41,10 +42,11 @@ from pocketfit.types import (
     QuantizationPlan,
     Runtime,
     Samples,
+    TensorSpec,
     Variant,
 )
 from pocketfit.verify.accuracy import evaluate
-from pocketfit.verify.parity import compare
+from pocketfit.verify.parity import compare_outputs
 from pocketfit.verify.run import outputs_of
 
 __all__ = ["Planned", "Prover", "Row"]
@@ -224,9 +226,9 @@ class Prover:
 
         key = key_of({"artifact": proved.key, "host": describe_host()})
         name = f"measure {artifact.runtime} {artifact.precision}"
-        stage = "compare"
+        stage, outputs = "compare", proved.row.planned.variant.model.outputs
         try:
-            parity = _parity(proved.outputs, proved.row.expected)
+            parity = _parity(proved.outputs, proved.row.expected, outputs)
             stage = "measure"
             folder = self.stages.stored(name, key, build, kind="measure")
         except InputError:
@@ -236,9 +238,10 @@ class Prover:
             return Candidate(artifact.runtime, artifact.precision, artifact, failure=failure, notes=proved.row.notes)
         latencies, memory = json.loads((folder / "measured.json").read_text())
         labels = self.samples.labels
+        first, float_first = (apart(one, outputs)[0] for one in (proved.outputs, self.floats))
         evidence = Evidence(
             parity=parity,
-            accuracy=None if labels is None else evaluate(proved.outputs, self.floats, labels),
+            accuracy=None if labels is None else evaluate(first, float_first, labels),
             latencies=tuple(Latency(**one) for one in latencies),
             peak_memory_bytes=memory,
             kernels=proved.kernels,
@@ -259,8 +262,8 @@ def _failure(stage: str, error: PocketfitError) -> Failure:
     return Failure(stage, reason, hint)
 
 
-def _parity(outputs: np.ndarray, expected: np.ndarray) -> Parity:
-    parity = compare(outputs, expected)
+def _parity(outputs: np.ndarray, expected: np.ndarray, specs: Sequence[TensorSpec]) -> Parity:
+    parity = compare_outputs(outputs, expected, specs)
     if not math.isfinite(parity.max_error):
         # No budget would hold it back where the data has no labels, and no tolerance could be asked of it.
         raise VerificationFailed("it answers NaN or infinity on held-out samples where the plan's simulation does not")

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ConfigDict, TypeAdapter
 
 from pocketfit.compress.quantize.calibrate import calibrate
-from pocketfit.compress.quantize.divergence import divergence, sqnr_db
+from pocketfit.compress.quantize.divergence import answers_sqnr_db, divergence
 from pocketfit.compress.quantize.draft import Bench, Draft, Step, draw
 from pocketfit.compress.quantize.ladder import Ladder, Target, climb
 from pocketfit.compress.quantize.placement import is_layer, place
@@ -38,6 +38,7 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.errors import OptionError
 from pocketfit.graph.running import run_graph
 from pocketfit.models.store import restore, save
+from pocketfit.outputs import apart
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import key_of
 from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant
@@ -202,10 +203,8 @@ class Rescuer:
 
     def loss(self, variant: Variant) -> float:
         """Divergence on the calibration samples, the worst of the schemes."""
-        return max(
-            divergence(simulate(variant.model, variant.plan, scheme, self._judged), self._calibration_floats)
-            for scheme in self.schemes
-        )
+        answers = (simulate(variant.model, variant.plan, scheme, self._judged) for scheme in self.schemes)
+        return max(divergence(one, self._calibration_floats, self.model.outputs) for one in answers)
 
     def score(self, variant: Variant) -> Score:
         """How it answers the held-out samples, the worst of the schemes."""
@@ -220,14 +219,15 @@ class Rescuer:
         )
 
     def _score(self, variant: Variant, scheme: Scheme) -> Score:
-        floats = self.held_out.floats
+        floats, specs = self.held_out.floats, self.model.outputs
         outputs = simulate(variant.model, variant.plan, scheme, self.held_out.batches())
         labels = self.data.evaluation.labels
+        first, float_first = apart(outputs, specs)[0], apart(floats, specs)[0]
         return Score(
-            drop_points=None if labels is None else evaluate(outputs, floats, labels).drop_points,
-            agreement=float(np.mean(answers(outputs) == answers(floats))),
-            sqnr_db=sqnr_db(outputs, floats),
-            divergence=divergence(outputs, floats),
+            drop_points=None if labels is None else evaluate(first, float_first, labels).drop_points,
+            agreement=float(np.mean(answers(first) == answers(float_first))),
+            sqnr_db=answers_sqnr_db(outputs, floats, specs),
+            divergence=divergence(outputs, floats, specs),
             samples=len(outputs),
         )
 

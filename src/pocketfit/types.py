@@ -127,10 +127,11 @@ class LoadedModel:
         source: what the user wrote, for the report.
         graph: aten graph from `torch.export`, in eval mode, batch-norm folded, dropout removed.
         input: the only input, NCHW with batch 1.
-        output: the first output, with batch 1.
+        output: the first output, with batch 1; metrics are computed on it.
         dynamic_batch: whether `graph` takes any batch size; otherwise it takes 1.
         fingerprint: sha256 over the graph's structure and weights.
         preprocess: what the model says of its own preprocessing, if anything.
+        more_outputs: those behind the first, in the order in which the graph returns them.
     """
 
     name: str
@@ -141,6 +142,12 @@ class LoadedModel:
     dynamic_batch: bool
     fingerprint: str
     preprocess: PreprocessSpec | None = None
+    more_outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """All of them, in order."""
+        return (self.output, *self.more_outputs)
 
 
 @dataclass(frozen=True)
@@ -290,6 +297,7 @@ class Artifact:
         options: what it was made with and is to be opened with, by name of a `RuntimeOption`.
         kernels: which kernels its compute ops can be given, read from the files; needed of a runtime that does not run
             on every host, and None where `Session.kernels` tells it.
+        more_outputs: those behind the first, in the order of the model's.
     """
 
     runtime: str
@@ -302,6 +310,12 @@ class Artifact:
     notes: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     kernels: KernelUse | None = None
+    more_outputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """All of them, in the order in which a session returns them."""
+        return (self.output, *self.more_outputs)
 
     @property
     def size_bytes(self) -> int:
@@ -314,7 +328,7 @@ class Session(Protocol):
     """An opened artifact."""
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Run once: float32 inputs with batch 1, in the model's layout (NCHW); float32 outputs likewise."""
+        """Run once: float32 inputs with batch 1, in the model's layout (NCHW); all float32 outputs likewise."""
         ...
 
     def kernels(self) -> KernelUse:

@@ -28,6 +28,24 @@ def test_movements_that_undo_each_other(export, operations, image, function, lef
 @pytest.mark.parametrize(
     ("function", "left"),
     [
+        (lambda x: x.permute(0, 2, 3, 1).flatten(1), ["flatten.using_ints"]),
+        (lambda x: x.permute(0, 3, 1, 2).reshape(-1, 2, 2), ["reshape.default"]),
+        (lambda x: x.permute(0, 2, 3, 1).flatten(2), ["permute.default", "flatten.using_ints"]),
+        (lambda x: x.permute(2, 0, 1, 3).flatten(1), ["permute.default", "flatten.using_ints"]),
+    ],
+    ids=["flattened", "shaped", "one axis kept", "another axis in front"],
+)
+def test_a_movement_of_axes_of_one(export, operations, image, function, left):
+    graph = export(lambda x: function(x.mean((2, 3), keepdim=True)).relu(), image)
+    before = graph(image)
+    CancelMoves()(graph, image)
+    assert operations(graph) == ["mean.dim", *left, "relu.default"]
+    assert torch.equal(graph(image), before)
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
         (lambda x: x / x.mean(1, keepdim=True).expand(-1, 4, 6, 6), ["mean.dim", "div.Tensor"]),
         (lambda x: x.mean(1, keepdim=True).expand(-1, 4, 6, 6) * 2.0, ["mean.dim", "expand.default", "mul.Tensor"]),
         (lambda x: x.mean(1, keepdim=True).expand(-1, 4, 6, 6), ["mean.dim", "expand.default"]),

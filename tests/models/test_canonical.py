@@ -154,8 +154,10 @@ def test_the_fingerprint_is_the_same_in_another_process():
 
 
 REFUSED = {
-    "two outputs": (lambda y, x: (y, x), "returns 2 tensors"),
-    "no output": (lambda y, x: None, "returns 0 tensors"),
+    "its input": (lambda y, x: (y, x), "returns one tensor twice, or its input: .*, x"),
+    "one output twice": (lambda y, x: (y, {"again": y}), "returns one tensor twice"),
+    "two equal outputs": (lambda y, x: (y.relu(), y.relu()), "returns one tensor twice"),
+    "no tensor": (lambda y, x: None, "returns no tensor but NoneType"),
     "no batch": (lambda y, x: y.mean(), "batch first"),
     "integers": (lambda y, x: y.argmax(1), "batch first"),
     "not finite": (lambda y, x: y / 0, "NaN or infinity"),
@@ -178,6 +180,18 @@ def test_refused(case, capfd):
 def test_a_refused_branch_is_shown_with_its_line():
     with pytest.raises(ModelError, match=r"test_canonical\.py, line \d+"):
         canonical(REFUSED["branch on values"][0])
+
+
+def test_several_tensors_come_in_the_order_of_the_module():
+    model = canonical(lambda y, x: {"pooled": y.mean((2, 3)), "maps": (y, x + 1)})
+    assert [output.shape for output in model.outputs] == [(1, 4), (1, 4, 6, 6), (1, 3, 8, 8)]
+    assert (model.outputs[0], model.outputs[1:]) == (model.output, model.more_outputs)
+    x = torch.rand(2, *SHAPE)
+    returned = model.graph(x)
+    assert isinstance(returned, tuple)
+    assert torch.equal(returned[2], x + 1)
+    names = [node.name for node in model.graph.graph.output_node().all_input_nodes]
+    assert names == [output.name for output in model.outputs]
 
 
 def test_two_inputs_are_refused():

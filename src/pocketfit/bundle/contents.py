@@ -38,7 +38,8 @@ class Contents:
         source: what the user wrote.
         fingerprint: of the float model.
         input: the float model's input, NCHW with batch 1.
-        output: its output.
+        output: its first output.
+        more_outputs: those behind it.
         candidates: in the manifest's order; those without an artifact are left out.
         chosen: runtime and precision of the artifacts to ship.
         plans: the plan of each precision as JSON text.
@@ -66,6 +67,7 @@ class Contents:
     classes: tuple[str, ...] = ()
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     report_html: str | None = None
+    more_outputs: tuple[TensorSpec, ...] = ()
 
 
 def fill(root: Path, contents: Contents) -> Manifest:
@@ -85,6 +87,7 @@ def fill(root: Path, contents: Contents) -> Manifest:
         model=ModelEntry(name=contents.model, source=contents.source, fingerprint=contents.fingerprint),
         input=_tensor(contents.input),
         output=_tensor(contents.output),
+        more_outputs=tuple(map(_tensor, contents.more_outputs)),
         preprocess=preprocess,
         labels=labels,
         plans=plans,
@@ -145,6 +148,7 @@ def _copy_artifact(
         files=tuple(f"{folder}/{path.name}" for path in artifact.files),
         input=_tensor(artifact.input),
         output=_tensor(artifact.output),
+        more_outputs=tuple(map(_tensor, artifact.more_outputs)),
         chosen=kind in contents.chosen,
         golden=golden[kind],
         tolerance=contents.tolerances[kind],

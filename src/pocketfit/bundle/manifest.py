@@ -174,6 +174,7 @@ class ArtifactEntry(_Entry):
     evidence: EvidenceEntry | None
     notes: tuple[str, ...]
     options: Mapping[str, str] = Field(default_factory=dict)
+    more_outputs: tuple[Tensor, ...] = ()
 
     @property
     def title(self) -> str:
@@ -196,6 +197,7 @@ class Manifest(_Entry):
     artifacts: tuple[ArtifactEntry, ...]
     report: RelativePath | None
     versions: Mapping[str, str]
+    more_outputs: tuple[Tensor, ...] = ()
     files: Mapping[RelativePath, FileEntry]
 
     @model_validator(mode="after")

@@ -37,6 +37,7 @@ class Bundle:
             files=tuple(self.path / name for name in entry.files),
             input=TensorSpec(**entry.input.model_dump()),
             output=TensorSpec(**entry.output.model_dump()),
+            more_outputs=tuple(TensorSpec(**output.model_dump()) for output in entry.more_outputs),
             notes=entry.notes,
             options=entry.options,
         )

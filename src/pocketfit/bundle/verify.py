@@ -14,7 +14,7 @@ from pocketfit.errors import OptionError, PocketfitError, RuntimeMissing
 from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
 from pocketfit.runtimes.delegates import delegate_told
 from pocketfit.types import KernelUse, Parity, Precision, Samples
-from pocketfit.verify.parity import compare
+from pocketfit.verify.parity import compare_outputs
 from pocketfit.verify.run import outputs_of, store_inputs
 
 __all__ = ["Check", "Outcome", "Verification", "select_entries", "verify_bundle", "why_not_here"]
@@ -152,7 +152,7 @@ def _replay(bundle: Bundle, entry: ArtifactEntry, work: Path, log_dir: Path | No
     log = log_dir / f"{entry.runtime}-{entry.precision}.log" if log_dir else None
     out = work / "outputs.npy"
     kernels = outputs_of(bundle.artifact(entry), work, out, timeout_s=TIMEOUT_S, log=log)
-    return compare(np.load(out), bundle.golden_outputs(entry)), kernels
+    return compare_outputs(np.load(out), bundle.golden_outputs(entry), bundle.artifact(entry).outputs), kernels
 
 
 def _judge(entry: ArtifactEntry, parity: Parity, kernels: KernelUse) -> Check:

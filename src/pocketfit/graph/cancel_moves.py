@@ -8,6 +8,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.base import Pass
+from pocketfit.graph.calls import arguments
 
 __all__ = ["CancelMoves"]
 
@@ -20,7 +21,9 @@ class CancelMoves(Pass):
     1. A permutation of a permutation is one permutation; one that puts every axis where it is goes. `transpose` is a
        permutation of two axes.
     2. A reshape of a reshape reads what the first one read, and goes where the shape is what it was.
-    3. An expansion goes where the sum, difference, product or quotient that reads it expands by itself.
+    3. A permutation that leaves the axes longer than 1 in their order moves nothing: a reshape, or a flattening of all
+       but the batch, that reads it reads what it reads.
+    4. An expansion goes where the sum, difference, product or quotient that reads it expands by itself.
     """
 
     name = "cancel-moves"
@@ -31,8 +34,9 @@ class CancelMoves(Pass):
         for node in list(module.graph.nodes):
             if node.target in _PERMUTATIONS:
                 changes += _join_permutations(module, node)
-            elif node.target in _RESHAPES:
-                changes += _join_reshapes(module, node)
+            elif node.target in _SHAPING:
+                changes += _pass_permutation(node)
+                changes += _join_reshapes(module, node) if node.target in _RESHAPES else 0
             elif node.target is aten.expand.default:
                 changes += _pass_expansion(node)
         module.graph.eliminate_dead_code()
@@ -82,6 +86,32 @@ def _order(node: Node) -> list[int]:
     one, other = (axis % rank for axis in arguments[1:3])
     order[one], order[other] = order[other], order[one]
     return order
+
+
+def _pass_permutation(node: Node) -> int:
+    before: Any = node.args[0]
+    if before.target not in _PERMUTATIONS or not _moves_nothing(before):
+        return 0
+    if node.target not in _RESHAPES and not _flattens_samples(node):
+        return 0
+    node.replace_input_with(before, before.args[0])
+    return 1
+
+
+def _moves_nothing(node: Node) -> bool:
+    """Whether the values lie in memory as they did."""
+    source: Any = node.args[0]
+    long = [axis for axis in _order(node) if source.meta["val"].shape[axis] != 1]
+    return long == sorted(long)
+
+
+def _flattens_samples(node: Node) -> bool:
+    before: Any = node.args[0]
+    return (
+        node.target is aten.flatten.using_ints
+        and arguments(node, None, 0, -1)[1:] == (1, -1)
+        and _order(before)[0] == 0
+    )
 
 
 def _join_reshapes(module: GraphModule, node: Node) -> int:

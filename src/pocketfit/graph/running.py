@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from torch.fx import GraphModule
+from torch.utils import _pytree as pytree
 
-__all__ = ["first_output", "plain_copy", "run_graph"]
+__all__ = ["joined", "plain_copy", "run_graph"]
 
 
 def plain_copy(graph: GraphModule) -> GraphModule:
@@ -20,7 +21,7 @@ def plain_copy(graph: GraphModule) -> GraphModule:
 def run_graph(
     graph: GraphModule, batches: Iterable[np.ndarray], progress: Callable[[int], None] | None = None
 ) -> np.ndarray:
-    """The first output of every sample, float32, samples first.
+    """The outputs of every sample, float32, samples first: several ones as `joined` puts them.
 
     Args:
         graph: takes a batch.
@@ -30,15 +31,13 @@ def run_graph(
     outputs = []
     with torch.no_grad():
         for batch in batches:
-            outputs.append(first_output(graph(torch.from_numpy(batch))).float().numpy())
+            outputs.append(joined(graph(torch.from_numpy(batch))).float().numpy())
             if progress is not None:
                 progress(len(batch))
     return np.concatenate(outputs)
 
 
-def first_output(result: object) -> torch.Tensor:
-    """The first tensor of what a graph returned, however it is nested."""
-    while isinstance(result, list | tuple):
-        result = result[0]
-    assert isinstance(result, torch.Tensor)
-    return result
+def joined(result: object) -> torch.Tensor:
+    """What a graph returned as one tensor: a single output as it is, several flattened and one behind the other, N×…"""
+    tensors = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+    return tensors[0] if len(tensors) == 1 else torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)

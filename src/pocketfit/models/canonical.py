@@ -1,4 +1,4 @@
-"""The canonical form of a model: one aten graph, one input, one output, proved to compute what the module does."""
+"""The canonical form of a model: one aten graph, one input, proved to compute what the module does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError, PocketfitError
 from pocketfit.graph.base import relative_error
+from pocketfit.graph.running import joined
 from pocketfit.importing import origin
 from pocketfit.models.checkpoint import check_finite
 from pocketfit.models.export import canonical_graph, check_signature
@@ -37,7 +38,7 @@ def canonicalise(
     """Bring a float module into canonical form; it is put into eval mode and float32.
 
     Args:
-        module: takes one float32 tensor and returns one tensor, bare or in a tuple, list or dict.
+        module: takes one float32 tensor and returns one, or several in a tuple, list or dict.
         input_shape: without the batch, such as (3, 224, 224).
         name: short name for tables and file names.
         source: what the user wrote, for the report.
@@ -51,17 +52,19 @@ def canonicalise(
     check_finite(module.state_dict(), name)
     check_signature(module)
     samples = _samples(input_shape)
-    expected = answers(module, samples)
-    graph, dynamic_batch = _graph(module, samples, expected)
+    returned = answers(module, samples)
+    graph, dynamic_batch = _graph(module, samples, [joined(tensors) for tensors in returned])
+    output, *more = _outputs(graph, returned[0])
     return LoadedModel(
         name=name,
         source=source,
         graph=graph,
         input=TensorSpec(_placeholder(graph).name, (1, *input_shape)),
-        output=TensorSpec(_result(graph).name, tuple(expected[0].shape)),
+        output=output,
         dynamic_batch=dynamic_batch,
         fingerprint=fingerprint(graph),
         preprocess=preprocess,
+        more_outputs=tuple(more),
     )
 
 
@@ -125,7 +128,7 @@ def _fixed_batch_graph(
 
 def _error(graph: GraphModule, batch: torch.Tensor, expected: torch.Tensor) -> float:
     with torch.no_grad():
-        return relative_error(expected, graph(batch.clone()))
+        return relative_error(expected, joined(graph(batch.clone())))
 
 
 def _first_line(error: Exception) -> str:
@@ -138,7 +141,13 @@ def _placeholder(graph: GraphModule) -> Node:
     return node
 
 
-def _result(graph: GraphModule) -> Node:
-    (leaf,) = pytree.tree_leaves(graph.graph.output_node().args)
-    assert isinstance(leaf, Node)
-    return leaf
+def _outputs(graph: GraphModule, returned: Sequence[torch.Tensor]) -> list[TensorSpec]:
+    """What the graph returns; no runtime's file can have a tensor as two of its inputs and outputs."""
+    nodes = pytree.tree_leaves(graph.graph.output_node().args)
+    if len(set(nodes)) < len(nodes) or (len(nodes) > 1 and any(node.op == "placeholder" for node in nodes)):
+        names = ", ".join(node.name for node in nodes)
+        raise ModelError(
+            f"The model returns one tensor twice, or its input: {names}. "
+            "Wrap it in a module whose forward returns each result once."
+        )
+    return [TensorSpec(node.name, tuple(tensor.shape)) for node, tensor in zip(nodes, returned, strict=True)]

@@ -28,7 +28,7 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
         dynamic_batch: whether the graph is to take any batch size.
 
     Raises:
-        ModelError: several outputs, or a graph that still trains.
+        ModelError: a graph that still trains.
         Exception: whatever `torch.export` raises for code it cannot follow.
     """
     graph = raw_graph(module, example, dynamic_batch=dynamic_batch)
@@ -45,7 +45,7 @@ def raw_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) 
     if aliased_writes(graph):
         with quiet():
             graph = graph_of(program.run_decompositions({}))
-    _return_one_tensor(graph)
+    _return_tensors(graph)
     return graph
 
 
@@ -87,13 +87,14 @@ def graph_of(program: ExportedProgram) -> GraphModule:
     return graph
 
 
-def _return_one_tensor(graph: GraphModule) -> None:
-    """Make the graph return its tensor itself, where the module returned it inside a tuple, list or dict."""
+def _return_tensors(graph: GraphModule) -> None:
+    """Make the graph return its tensor itself, or a tuple of several, however the module nests them."""
     output, codegen = graph.graph.output_node(), graph.graph._codegen
     assert isinstance(codegen, torch.fx.graph._PyTreeCodeGen)
-    (tensor,) = output.all_input_nodes
-    output.args = ((tensor,),)
-    codegen.pytree_info = codegen.pytree_info._replace(out_spec=pytree.tree_structure(0))
+    tensors = tuple(leaf for leaf in pytree.tree_leaves(output.args) if isinstance(leaf, torch.fx.Node))
+    output.args = (tensors,)
+    returned = 0 if len(tensors) == 1 else tensors
+    codegen.pytree_info = codegen.pytree_info._replace(out_spec=pytree.tree_structure(returned))
     graph.recompile()
 
 

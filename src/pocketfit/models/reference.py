@@ -15,7 +15,7 @@ from pocketfit.models.quiet import quiet
 __all__ = ["answers"]
 
 
-def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
     """Run the module on each sample.
 
     Args:
@@ -23,10 +23,10 @@ def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[torch.Te
         samples: float32 inputs with batch 1.
 
     Returns:
-        One float32 tensor with batch 1 per sample.
+        Per sample the float tensors that the module returns, each with batch 1.
 
     Raises:
-        ModelError: it fails, quoting the layer; or it does not return exactly one finite float tensor with a batch.
+        ModelError: it fails, quoting the layer; or what it returns is not finite float tensors with a batch.
     """
     with torch.no_grad(), quiet(), _entered(module) as layers:
         try:
@@ -34,7 +34,7 @@ def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[torch.Te
         # Any layer may complain in its own way; which one it was is what helps.
         except Exception as error:
             raise ModelError(_complaint(samples[0], error, layers)) from error
-    return [_checked(_only(output)) for output in outputs]
+    return [_tensors(output) for output in outputs]
 
 
 @contextmanager
@@ -66,14 +66,14 @@ def _complaint(sample: torch.Tensor, error: Exception, layers: Sequence[str]) ->
     )
 
 
-def _only(output: object) -> torch.Tensor:
+def _tensors(output: object) -> tuple[torch.Tensor, ...]:
     tensors = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, torch.Tensor)]
-    if len(tensors) != 1:
+    if not tensors:
         raise ModelError(
-            f"The model returns {len(tensors)} tensors; exactly one is allowed. "
-            "Wrap it in a module whose forward returns the one that counts."
+            f"The model returns no tensor but {type(output).__name__}. Wrap it in a module whose forward returns a "
+            "tensor, or several in a tuple, list or dict."
         )
-    return tensors[0]
+    return tuple(map(_checked, tensors))
 
 
 def _checked(tensor: torch.Tensor) -> torch.Tensor:

@@ -32,6 +32,7 @@ class _Fields:
     dynamic_batch: bool
     fingerprint: str
     preprocess: PreprocessSpec | None
+    more_outputs: tuple[TensorSpec, ...] = ()
 
 
 _ADAPTER = TypeAdapter(_Fields)

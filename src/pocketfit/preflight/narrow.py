@@ -103,7 +103,7 @@ def cut(model: LoadedModel, plan: QuantizationPlan, end: str) -> tuple[LoadedMod
         activations={name: activation for name, activation in plan.activations.items() if name in left},
     )
     shape = (1, *last.meta["val"].shape[1:])
-    return replace(model, graph=graph, output=replace(model.output, shape=shape)), shorter
+    return replace(model, graph=graph, output=replace(model.output, shape=shape), more_outputs=()), shorter
 
 
 def _is_answer(node: Node) -> bool:

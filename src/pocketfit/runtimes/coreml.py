@@ -26,6 +26,7 @@ from pocketfit.runtimes import require, require_here
 from pocketfit.runtimes.batch import MOST, batch_option, export_with_batch, is_dynamic
 from pocketfit.runtimes.coreml_package import kernels, write_package
 from pocketfit.runtimes.options import accepted_options
+from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Artifact,
@@ -87,17 +88,19 @@ class CoreML:
             made = _convert(variant, options, Path(folder))
             spec = made.get_spec()
             write_package(spec, Path(made.weights_dir) / "weight.bin", package)
+        output, *more = named_outputs(variant.model, [output.name for output in spec.description.output])
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(package,),
             input=TensorSpec(spec.description.input[0].name, variant.model.input.shape),
-            output=TensorSpec(spec.description.output[0].name, variant.model.output.shape),
+            output=output,
             versions={name: metadata.version(name) for name in ("torch", *self.info.packages)},
             notes=_notes(variant, options),
             options=options,
             kernels=kernels(spec),
+            more_outputs=tuple(more),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -154,7 +157,7 @@ def _convert(variant: Variant, options: dict[str, str], folder: Path) -> Any:
                 compute_precision=coremltools.precision.FLOAT16 if half else coremltools.precision.FLOAT32,
                 minimum_deployment_target=getattr(coremltools.target, f"iOS{options[_IOS_TARGET]}"),
                 inputs=_inputs(variant.model.input) if is_dynamic(options) else None,
-                outputs=[coremltools.TensorType(name=variant.model.output.name, dtype=np.float32)],
+                outputs=[coremltools.TensorType(name=one.name, dtype=np.float32) for one in variant.model.outputs],
                 pass_pipeline=passes,
                 package_dir=str(folder / "made.mlpackage"),
                 skip_model_load=True,
@@ -210,13 +213,13 @@ class _Session:
             import coremltools
         units = coremltools.ComputeUnit[_UNITS[artifact.options.get(_COMPUTE_UNITS, "all")]]
         self._model = coremltools.models.MLModel(str(artifact.files[0]), compute_units=units)
-        self._input, self._output = artifact.input.name, artifact.output.name
+        self._input, self._outputs = artifact.input.name, [output.name for output in artifact.outputs]
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         import numpy as np
 
         answer = self._model.predict({self._input: np.ascontiguousarray(inputs[0], dtype=np.float32)})
-        return (np.array(answer[self._output], dtype=np.float32),)
+        return tuple(np.array(answer[name], dtype=np.float32) for name in self._outputs)
 
     def kernels(self) -> KernelUse:
         return kernels(self._model.get_spec())

@@ -30,7 +30,6 @@ from pocketfit.types import (
     RuntimeInfo,
     RuntimeOption,
     Scheme,
-    TensorSpec,
     Variant,
 )
 
@@ -88,11 +87,12 @@ class ExecuTorch:
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=TensorSpec(model.input.name, model.input.shape),
-            output=TensorSpec(model.output.name, model.output.shape),
+            input=model.input,
+            output=model.output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=tuple(_notes(variant, path)),
             options=options,
+            more_outputs=model.more_outputs,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:

@@ -28,7 +28,7 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
-from pocketfit.runtimes.litert_format import compact, pack, unpack
+from pocketfit.runtimes.litert_format import compact, order_outputs, pack, unpack
 from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
 from pocketfit.types import (
@@ -90,16 +90,18 @@ class LiteRT:
         path = out / "model.tflite"
         path.write_bytes(content)
         interpreter = _tried(path)
+        output, *more = map(_spec, interpreter.get_output_details())
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
             input=_spec(interpreter.get_input_details()[0]),
-            output=_spec(interpreter.get_output_details()[0]),
+            output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*notes, *delegate_notes(options[DELEGATE])),
             options=options,
+            more_outputs=tuple(more),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -143,6 +145,7 @@ def _convert(variant: Variant) -> Any:
     except Exception as error:  # MLIR diagnostics come as many types
         raise _explain(error) from error
     lower_barriers(model, barrier)
+    order_outputs(model)
     return model
 
 

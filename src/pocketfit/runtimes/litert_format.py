@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-__all__ = ["compact", "pack", "unpack"]
+__all__ = ["compact", "order_outputs", "pack", "unpack"]
 
 IDENTIFIER = b"TFL3"
 # What the schema asks of buffers (force_align), which the generated Python code does not see to.
@@ -23,6 +23,13 @@ def unpack(content: bytes) -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.ModelT.InitFromPackedBuf(content, 0)
+
+
+def order_outputs(model: Any) -> None:
+    """Put the graph's outputs in the order of the model's, in place: only their names in the signature tell it."""
+    (signature,) = model.signatureDefs
+    signature.outputs.sort(key=lambda output: int(output.name.rpartition(b"_")[2]))
+    model.subgraphs[signature.subgraphIndex].outputs = [output.tensorIndex for output in signature.outputs]
 
 
 def compact(model: Any) -> None:

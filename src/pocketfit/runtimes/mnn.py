@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,6 +39,7 @@ from pocketfit.runtimes.delegates import (
 )
 from pocketfit.runtimes.native_output import caught_output
 from pocketfit.runtimes.options import accepted_options
+from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -95,7 +97,8 @@ class Mnn:
         require(self)
         options = accepted_options(variant, self.info)
         weights = Weights(variant.model, variant.plan)
-        content, names = _convert(variant, weights, options)
+        content, given, names = _convert(variant, weights, options)
+        output, *more = named_outputs(variant.model, names)
         path = out / "model.mnn"
         path.write_bytes(content)
         artifact = Artifact(
@@ -103,11 +106,12 @@ class Mnn:
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=TensorSpec(names[0], variant.model.input.shape),
-            output=TensorSpec(names[1], variant.model.output.shape),
+            input=replace(variant.model.input, name=given),
+            output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*_notes(weights), *delegate_notes(options[DELEGATE])),
             options=options,
+            more_outputs=tuple(more),
         )
         _try_once(for_cpu(artifact))
         return artifact
@@ -132,8 +136,8 @@ def _notes(weights: Weights) -> tuple[str, ...]:
     return tuple(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)
 
 
-def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> tuple[bytes, tuple[str, str]]:
-    """The file's content, and the names of the network's input and output."""
+def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> tuple[bytes, str, list[str]]:
+    """The file's content, and the names of the network's input and outputs."""
     from pocketfit.runtimes.mnn_graph import deployed_graph
     from pocketfit.runtimes.mnn_network import assemble
     from pocketfit.runtimes.onnx_export import export_onnx
@@ -152,7 +156,7 @@ def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> 
             variant.plan.activations,
             int8=variant.plan.precision is Precision.INT8,
         )
-    return content, (model.graph.input[0].name, model.graph.output[0].name)
+    return content, model.graph.input[0].name, [output.name for output in model.graph.output]
 
 
 def _run_converter(source: Path) -> Path:
@@ -184,8 +188,8 @@ def _try_once(artifact: Artifact) -> None:
     import numpy as np
 
     sample = np.random.default_rng(0).standard_normal(artifact.input.shape).astype(np.float32)
-    (output,) = _Session(artifact, threads=1).run([sample])
-    if not np.isfinite(output).all():
+    outputs = _Session(artifact, threads=1).run([sample])
+    if not all(np.isfinite(output).all() for output in outputs):
         raise ConversionError("mnn", "the converted network gives values that are not finite", REPLACE)
 
 
@@ -208,11 +212,14 @@ class _Session:
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         self._feed(inputs[0])
         self._interpreter.runSession(self._session)
-        output = self._fetch(self._interpreter.getSessionOutput(self._session, self._artifact.output.name))
-        shape = (len(inputs[0]), *self._artifact.output.shape[1:])
-        if _sides(output.shape) != _sides(shape):
-            raise ConversionError("mnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
-        return (output.reshape(shape),)
+        return tuple(self._output(spec, len(inputs[0])) for spec in self._artifact.outputs)
+
+    def _output(self, spec: TensorSpec, batch: int) -> np.ndarray:
+        values = self._fetch(self._interpreter.getSessionOutput(self._session, spec.name))
+        shape = (batch, *spec.shape[1:])
+        if _sides(values.shape) != _sides(shape):
+            raise ConversionError("mnn", f"the network gives {values.shape} where the model gives {shape}", REPLACE)
+        return values.reshape(shape)
 
     def tensors(self, sample: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """What each op gives in a run, but for integers such as shapes."""

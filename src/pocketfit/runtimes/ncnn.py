@@ -15,6 +15,7 @@ to 0.04%, which moves roundings further on, so that such networks agree less clo
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 import warnings
@@ -37,6 +38,7 @@ from pocketfit.runtimes.delegates import (
 from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
 from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
 from pocketfit.runtimes.options import accepted_options
+from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ncnn"]
 
-_INPUT, _OUTPUT = "in0", "out0"  # as pnnx names them
+_INPUT, _OUTPUT = "in0", "out{}"  # as pnnx names them
 _VULKAN = "vulkan"
 _CPU_DEVICE = 3  # what ncnn calls a Vulkan device that computes on the CPU
 # Storage and arithmetic narrower than float32, which would hide what the plan's own numbers cost.
@@ -96,16 +98,18 @@ class Ncnn:
         layers, notes = store_weights(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)
+        output, *more = named_outputs(variant.model, map(_OUTPUT.format, range(len(variant.model.outputs))))
         artifact = Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=files,
             input=TensorSpec(_INPUT, variant.model.input.shape),
-            output=TensorSpec(_OUTPUT, variant.model.output.shape),
+            output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*notes, *delegate_notes(options[DELEGATE])),
             options=options,
+            more_outputs=tuple(more),
         )
         _try_once(for_cpu(artifact))
         return artifact
@@ -137,12 +141,12 @@ def _float_layers(variant: Variant) -> tuple[Layer, ...]:
 
 
 def _deployed_graph(variant: Variant) -> GraphModule:
-    """A copy of the graph with one output and the biases of an INT8 plan; other weights are shared with the model."""
+    """A copy of the graph with the biases of an INT8 plan; other weights are shared with the model."""
     from torch.fx import Graph, GraphModule
 
     copies: dict[Node, Node] = {}
     graph = Graph()
-    graph.output(_first(graph.graph_copy(variant.model.graph.graph, copies)))
+    graph.output(_bare(graph.graph_copy(variant.model.graph.graph, copies)))
     module = GraphModule(variant.model.graph, graph)
     layers = variant.plan.layers if variant.plan.precision is Precision.INT8 else {}
     for node, copy in copies.items():
@@ -152,10 +156,12 @@ def _deployed_graph(variant: Variant) -> GraphModule:
     return module
 
 
-def _first(outputs: Any) -> Any:
-    while isinstance(outputs, list | tuple | dict):
-        outputs = next(iter(outputs.values() if isinstance(outputs, dict) else outputs))
-    return outputs
+def _bare(outputs: Any) -> Any:
+    """One output by itself, as a trace of the graph returns it; several in their tuple."""
+    from torch.utils import _pytree as pytree
+
+    leaves = tuple(pytree.tree_leaves(outputs))
+    return leaves if len(leaves) > 1 else leaves[0]
 
 
 def _set_bias(module: GraphModule, node: Node, bias: Sequence[float]) -> None:
@@ -214,6 +220,12 @@ def _try_once(artifact: Artifact) -> None:
     _Session(artifact, threads=1).run([np.zeros(artifact.input.shape, np.float32)])
 
 
+def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if values.size != math.prod(shape):
+        raise ConversionError("ncnn", f"the network gives {values.shape} where the model gives {shape}", REPLACE)
+    return values.reshape(shape)
+
+
 def _vulkan_devices() -> int:
     import ncnn
 
@@ -237,13 +249,11 @@ class _Session:
             raise ConversionError("ncnn", f"ncnn cannot load {param} and {weights}", "Convert the model again.")
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        import numpy as np
 
-        (_, output), *_ = self.tensors(inputs[0], [self._artifact.output.name], keep=False)
-        shape = self._artifact.output.shape
-        if output.size != np.prod(shape):
-            raise ConversionError("ncnn", f"the network gives {output.shape} where the model gives {shape}", REPLACE)
-        return (output.reshape(shape),)
+        specs = self._artifact.outputs
+        # What was computed for one output is kept for the next.
+        found = self.tensors(inputs[0], [spec.name for spec in specs], keep=len(specs) > 1)
+        return tuple(_shaped(values, spec.shape) for (_, values), spec in zip(found, specs, strict=True))
 
     def tensors(
         self, sample: np.ndarray, names: Sequence[str], *, keep: bool = True

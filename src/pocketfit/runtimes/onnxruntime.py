@@ -31,6 +31,7 @@ from pocketfit.runtimes.delegates import (
 )
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
 from pocketfit.runtimes.options import accepted_options
+from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.types import (
     Acceleration,
     Artifact,
@@ -103,16 +104,18 @@ class OnnxRuntime:
         kept = _store_weights(program, variant)
         path = out / "model.onnx"
         path.write_bytes(program.SerializeToString(deterministic=True))
+        output, *more = named_outputs(variant.model, [output.name for output in program.graph.output])
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
             input=TensorSpec(program.graph.input[0].name, variant.model.input.shape),
-            output=TensorSpec(program.graph.output[0].name, variant.model.output.shape),
+            output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*_notes(kept), *delegate_notes(options[DELEGATE])),
             options=options,
+            more_outputs=tuple(more),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:

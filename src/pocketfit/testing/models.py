@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-__all__ = ["MODELS", "Grouped", "Mixed", "Perceptron", "PlainRelu", "SqueezeExcite", "TinyModel", "build"]
+__all__ = ["MODELS", "Grouped", "Mixed", "Perceptron", "PlainRelu", "SqueezeExcite", "TinyModel", "TwoHeads", "build"]
 
 
 class TinyModel(nn.Module):
@@ -94,6 +94,21 @@ class PlainRelu(TinyModel):
         return logits
 
 
+class TwoHeads(TinyModel):
+    """Boxes as an image and scores as a vector, as a detector returns them; the larger output comes first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(_convolution(3, 16, 3, stride=2), _convolution(16, 24, 3))
+        self.boxes = nn.Conv2d(24, 4, 1)
+        self.scores = nn.Linear(24, 6)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Boxes N×4×8×8 and logits N×6 of images N×3×16×16."""
+        x = self.backbone(x)
+        return {"boxes": self.boxes(x), "scores": self.scores(x.mean((2, 3)))}
+
+
 class Perceptron(TinyModel):
     """Linear layers alone."""
 
@@ -109,7 +124,7 @@ class Perceptron(TinyModel):
         return logits
 
 
-MODELS: tuple[type[TinyModel], ...] = (Mixed, Grouped, SqueezeExcite, PlainRelu, Perceptron)
+MODELS: tuple[type[TinyModel], ...] = (Mixed, Grouped, SqueezeExcite, PlainRelu, TwoHeads, Perceptron)
 
 
 def build(kind: type[TinyModel], seed: int = 0) -> TinyModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -69,16 +70,21 @@ class Case:
         return Variant(self.model, self.plans[precision])
 
     def expected(self, precision: Precision, scheme: Scheme) -> np.ndarray:
-        """What an artifact must answer, by the plan's own simulation: float32, samples first."""
+        """What an artifact must answer, by the plan's own simulation: float32, samples first, all outputs in a row."""
         return simulate(self.model, self.plans[precision], scheme, [self.samples.copy()])
 
     def expressible(self, name: str, info: RuntimeInfo) -> QuantizationPlan:
         """What a runtime is given of a mixed plan."""
         return expressible(self.mixed[name], self.model, info)[0]
 
-    def output_step(self, scheme: Scheme) -> float:
-        """By how much the answer changes when its INT8 value changes by one."""
-        activation = self.plans[Precision.INT8].activations[self.model.output.name]
+    def output_steps(self, scheme: Scheme) -> np.ndarray:
+        """By how much each value of the answer changes when its INT8 value changes by one, in a row."""
+        return np.concatenate(
+            [np.full(math.prod(one.shape), self._step(one.name, scheme)) for one in self.model.outputs]
+        )
+
+    def _step(self, name: str, scheme: Scheme) -> float:
+        activation = self.plans[Precision.INT8].activations[name]
         return activation.symmetric_scale if scheme is Scheme.SYMMETRIC else activation.scale
 
 

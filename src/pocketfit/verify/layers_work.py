@@ -15,11 +15,12 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import OptionError
 from pocketfit.models.store import restore
+from pocketfit.outputs import together
 from pocketfit.runtimes import get_runtime, require
 from pocketfit.runtimes.work import artifact_from_json
 from pocketfit.types import Artifact, Parity, Precision, Runtime, Samples, Scheme, Traceable, Variant
 from pocketfit.verify.layers import Trace
-from pocketfit.verify.parity import compare
+from pocketfit.verify.parity import compare_outputs
 from pocketfit.verify.replay import replay
 from pocketfit.verify.run import load_inputs
 
@@ -67,5 +68,8 @@ def _answers(
     """How each answer compares with the simulation's."""
     session = runtime.open(artifact)
     expected = simulate(variant.model, variant.plan, scheme, samples)
-    pairs = zip(samples, expected, strict=True)
-    return [compare(session.run([sample])[0].reshape(1, -1), wanted.reshape(1, -1)) for sample, wanted in pairs]
+    got = [together(session.run([sample])) for sample in samples]
+    return [
+        compare_outputs(one.reshape(1, -1), wanted.reshape(1, -1), variant.model.outputs)
+        for one, wanted in zip(got, expected, strict=True)
+    ]

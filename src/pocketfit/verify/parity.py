@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocketfit.errors import DataError, VerificationFailed
-from pocketfit.types import Parity
+from pocketfit.outputs import apart
+from pocketfit.types import Parity, TensorSpec
 from pocketfit.verify.answers import NO_ANSWER, answers
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_outputs"]
 
 
 def compare(got: np.ndarray, expected: np.ndarray) -> Parity:
@@ -39,6 +41,32 @@ def compare(got: np.ndarray, expected: np.ndarray) -> Parity:
         sqnr_db=_decibel(math.fsum(row.signal for row in rows), math.fsum(row.noise for row in rows)),
         agreement=sum(row.agrees for row in rows) / len(rows),
         samples=len(rows),
+    )
+
+
+def compare_outputs(got: np.ndarray, expected: np.ndarray, specs: Sequence[TensorSpec]) -> Parity:
+    """Compare the answers of a model that may have several outputs: each by itself, and the worst figure counts.
+
+    Args:
+        got: N×…; several outputs as `pocketfit.outputs.together` puts them.
+        expected: likewise.
+        specs: the model's outputs; whether the answers agree is asked of the first.
+
+    Raises:
+        VerificationFailed: as `compare`.
+        DataError: as `compare`.
+    """
+    if len(specs) == 1:
+        return compare(got, expected)
+    _check_shapes(got, expected)
+    rows = [compare(one, other) for one, other in zip(apart(got, specs), apart(expected, specs), strict=True)]
+    return Parity(
+        max_error=max(row.max_error for row in rows),
+        mean_error=max(row.mean_error for row in rows),
+        cosine=min(row.cosine for row in rows),
+        sqnr_db=min(row.sqnr_db for row in rows),
+        agreement=rows[0].agreement,
+        samples=rows[0].samples,
     )
 
 

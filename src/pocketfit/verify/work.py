@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import DataError
+from pocketfit.outputs import together
 from pocketfit.runtimes import get_runtime, require
 from pocketfit.runtimes.batch import is_dynamic
 from pocketfit.runtimes.work import artifact_from_json
@@ -54,7 +55,7 @@ def _write_outputs(session: Session, given: Iterable[np.ndarray], count: int, ou
     last_report, finished = time.monotonic(), 0
     with out.open("wb") as stream:
         for batch in given:
-            rows = np.ascontiguousarray(session.run([batch])[0], dtype="<f4")
+            rows = np.ascontiguousarray(together(session.run([batch])), dtype="<f4")
             if finished == 0:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (count, *rows.shape[1:])}
                 np.lib.format.write_array_header_1_0(stream, header)

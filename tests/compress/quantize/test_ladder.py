@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from pocketfit.compress.quantize.calibrate import calibrate
-from pocketfit.compress.quantize.divergence import divergence
+from pocketfit.compress.quantize.divergence import answers_sqnr_db, divergence, sqnr_db
 from pocketfit.compress.quantize.draft import Bench, Draft, draw, spare
 from pocketfit.compress.quantize.ladder import Target, climb
 from pocketfit.compress.quantize.placement import fused_activation, is_layer, place
@@ -22,7 +22,8 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.weights import with_weights
-from pocketfit.types import LoadedModel, Precision, Scheme, Score, Variant
+from pocketfit.outputs import together
+from pocketfit.types import LoadedModel, Precision, Scheme, Score, TensorSpec, Variant
 
 Load = Callable[[Callable[[], nn.Module], tuple[int, ...]], LoadedModel]
 
@@ -36,7 +37,7 @@ def bench_of(model: LoadedModel, samples: list[np.ndarray], statistics: dict[str
     floats = simulate(model, float_plan(model, Precision.FLOAT32), Scheme.AFFINE, samples)
 
     def loss(variant: Variant) -> float:
-        return divergence(simulate(variant.model, variant.plan, Scheme.AFFINE, samples), floats)
+        return divergence(simulate(variant.model, variant.plan, Scheme.AFFINE, samples), floats, model.outputs)
 
     return Bench(model, samples, (Scheme.AFFINE,), lambda _: statistics, loss)
 
@@ -215,11 +216,24 @@ def test_a_tensor_that_leaves_its_group_gets_a_scale_of_its_own(load: Load) -> N
     assert after.scale < before.scale / 10
 
 
+LOGITS = (TensorSpec("logits", (1, 3)),)
+
+
 def test_divergence_of_equal_outputs_is_zero_and_of_broken_ones_infinite() -> None:
     logits = np.array([[1.0, 2.0, -3.0]], np.float32)
-    assert divergence(logits, logits) == pytest.approx(0, abs=1e-12)  # sums of logarithms in double
-    assert divergence(np.array([[np.nan, 0, 0]], np.float32), logits) == np.inf
+    assert divergence(logits, logits, LOGITS) == pytest.approx(0, abs=1e-12)  # sums of logarithms in double
+    assert divergence(np.array([[np.nan, 0, 0]], np.float32), logits, LOGITS) == np.inf
     # Two classes, p = (½, ½) against q = (¾, ¼): ½ ln(½ / ¾) + ½ ln(½ / ¼)
-    assert divergence(np.log([[0.75, 0.25]]), np.log([[0.5, 0.5]])) == pytest.approx(0.5 * np.log(4 / 3))
+    assert divergence(np.log([[0.75, 0.25]]), np.log([[0.5, 0.5]]), LOGITS) == pytest.approx(0.5 * np.log(4 / 3))
     pictures = np.ones((1, 1, 2, 2), np.float32)
-    assert divergence(pictures * 1.1, pictures) == pytest.approx(0.01, rel=1e-5)  # float32 of 1.1
+    assert divergence(pictures * 1.1, pictures, LOGITS) == pytest.approx(0.01, rel=1e-5)  # float32 of 1.1
+
+
+def test_each_of_several_outputs_counts_as_much_whatever_its_size() -> None:
+    specs = (TensorSpec("logits", (1, 2)), TensorSpec("boxes", (1, 1, 2, 2)))
+    floats = together([np.log([[0.5, 0.5]]), np.full((1, 1, 2, 2), 1000.0)])
+    worse = together([np.log([[0.75, 0.25]]), np.full((1, 1, 2, 2), 1100.0)])
+    expected = (0.5 * np.log(4 / 3) + 0.01) / 2
+    assert divergence(worse, floats, specs) == pytest.approx(expected)
+    # The logits are the worse: a noise of some 3 dB below them, where the boxes have 20.
+    assert answers_sqnr_db(worse, floats, specs) == pytest.approx(sqnr_db(worse[:, :2], floats[:, :2]))

@@ -81,7 +81,9 @@ def correct_biases(
     for scheme in schemes:
         walked = sweep(model.graph, plan, scheme, taken, reference=reference)
         corrected = with_biases(plan, scheme, walked.biases)
-        before, after = (divergence(simulate(model, one, scheme, held_back), floats) for one in (plan, corrected))
+        before, after = (
+            divergence(simulate(model, one, scheme, held_back), floats, model.outputs) for one in (plan, corrected)
+        )
         if after <= before:
             plan = corrected
             notes.append(f"Bias correction ({scheme}): divergence {before:.2g} → {after:.2g} on held-back samples.")

@@ -18,7 +18,7 @@ from pocketfit.graph.attributes import free_path, set_tensor
 from pocketfit.models.export import export_model, graph_of
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.weights import with_weights
-from pocketfit.types import LoadedModel, TensorSpec
+from pocketfit.types import LoadedModel
 
 __all__ = ["Relu6", "open_relu6", "upper_limit"]
 
@@ -102,6 +102,6 @@ def _open(graph: GraphModule, node: Node, layer: Node, relu6: Relu6) -> None:
 def _exported_again(model: LoadedModel, graph: GraphModule) -> LoadedModel:
     """The changed graph under the names that saving and restoring will give its nodes."""
     exported = graph_of(export_model(replace(model, graph=graph)))
-    (result,) = pytree.tree_leaves(exported.graph.output_node().args)
-    output = TensorSpec(result.name, model.output.shape, model.output.dtype)
-    return replace(model, graph=exported, output=output, fingerprint=fingerprint(exported))
+    results = pytree.tree_leaves(exported.graph.output_node().args)
+    output, *more = (replace(spec, name=node.name) for spec, node in zip(model.outputs, results, strict=True))
+    return replace(model, graph=exported, output=output, more_outputs=tuple(more), fingerprint=fingerprint(exported))

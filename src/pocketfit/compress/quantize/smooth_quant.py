@@ -23,7 +23,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.calibrate import calibrate
-from pocketfit.compress.quantize.divergence import sqnr_db
+from pocketfit.compress.quantize.divergence import answers_sqnr_db
 from pocketfit.compress.quantize.placement import is_layer, place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.recipe import Recipe
@@ -236,4 +236,4 @@ def _sqnr(model: LoadedModel, samples: Sequence[np.ndarray], floats: np.ndarray,
     """Of the INT8 answers to the calibration samples, in decibel; in the worse of the two schemes."""
     statistics = calibrate(model.graph, samples, place(model.graph).tensors)
     plan = int8_plan(model, statistics, data_fingerprint="", samples=len(floats), recipe=recipe)
-    return min(sqnr_db(simulate(model, plan, scheme, samples), floats) for scheme in Scheme)
+    return min(answers_sqnr_db(simulate(model, plan, scheme, samples), floats, model.outputs) for scheme in Scheme)

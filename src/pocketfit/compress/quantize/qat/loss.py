@@ -29,11 +29,12 @@ def criterion(model: LoadedModel, recipe: TrainingRecipe, *, labelled: bool) -> 
 
     Args:
         model: what is trained; its output says which loss suits it, and whether it returns logits or probabilities.
+            Several outputs are compared by their squared error.
         recipe: loss, temperature and the labels' share.
         labelled: whether the samples have labels; they count for outputs N × classes only.
     """
-    classifies = len(model.output.shape) == 2
-    to_logits = _logarithm if _returns_probabilities(model.graph) else _as_it_is
+    classifies = len(model.output.shape) == 2 and not model.more_outputs
+    to_logits = _logarithm if classifies and _returns_probabilities(model.graph) else _as_it_is
     diverges = recipe.loss is Loss.DIVERGENCE or (recipe.loss is Loss.AUTOMATIC and classifies)
     share = recipe.label_share if labelled and classifies else 0.0
 

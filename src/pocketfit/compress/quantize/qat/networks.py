@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.graph.running import first_output, plain_copy
+from pocketfit.graph.running import joined, plain_copy
 from pocketfit.types import LoadedModel
 
 __all__ = ["Network", "Teacher"]
@@ -16,7 +16,7 @@ KEPT_BYTES = 2**28
 
 
 class Network(nn.Module):
-    """A graph that takes a batch even where it was exported for one sample, and returns its first output alone."""
+    """A graph that takes a batch even where it was exported for one sample, and returns its outputs as one tensor."""
 
     def __init__(self, graph: GraphModule, dynamic_batch: bool) -> None:
         super().__init__()
@@ -26,8 +26,8 @@ class Network(nn.Module):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Answers of a batch."""
         if self.dynamic_batch:
-            return first_output(self.graph(inputs))
-        return torch.cat([first_output(self.graph(sample)) for sample in torch.split(inputs, 1)])
+            return joined(self.graph(inputs))
+        return torch.cat([joined(self.graph(sample)) for sample in torch.split(inputs, 1)])
 
 
 class Teacher:

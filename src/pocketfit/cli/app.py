@@ -27,6 +27,7 @@ from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
 from pocketfit.cli.verify import verify
+from pocketfit.cli.zoo import zoo
 from pocketfit.errors import PocketfitError
 
 __all__ = ["DEBUG_VARIABLE", "VERBS", "app", "main", "run"]
@@ -42,6 +43,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     inspect,
     optimize,
     preflight,
+    zoo,
     runtimes,
     opencl,
     doctor,

@@ -18,11 +18,12 @@ from pocketfit.models.keras_source import from_keras
 from pocketfit.models.onnx_source import from_onnx, is_onnx
 from pocketfit.models.source import Source
 from pocketfit.models.timm_source import from_timm
+from pocketfit.models.zoo_source import from_zoo
 from pocketfit.types import LoadedModel
 
 __all__ = ["find_source", "load_model"]
 
-TIMM = "timm:"
+TIMM, ZOO = "timm:", "zoo:"
 
 
 def load_model(
@@ -35,8 +36,9 @@ def load_model(
     """Load a model and bring it into canonical form.
 
     Args:
-        spec: `package.module:factory`, `file.py:factory`, `timm:NAME`, or the path of a `torch.export` file (`.pt2`),
-            an ONNX file (`.onnx`; `model.onnx#name` for one of several outputs) or a Keras file (`.keras`).
+        spec: `package.module:factory`, `file.py:factory`, `timm:NAME`, `zoo:NAME`, or the path of a `torch.export`
+            file (`.pt2`), an ONNX file (`.onnx`; `model.onnx#name` for one of several outputs) or a Keras file
+            (`.keras`).
         weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with one of these files, which
             have their own.
         input_shape: channels, height, width without the batch; where None, the model has to say.
@@ -73,6 +75,8 @@ def find_source(
 def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None) -> Source:
     if spec.startswith(TIMM):
         return from_timm(spec.removeprefix(TIMM), input_shape)
+    if spec.startswith(ZOO):
+        return from_zoo(spec.removeprefix(ZOO))
     from_file = _file_reader(spec)
     if from_file is not None:
         if weights is not None:
@@ -107,6 +111,6 @@ def _advice(spec: str) -> str:
     if Path(spec).suffix == ".py":
         return f"Say which function builds it, such as {spec}:build."
     return (
-        "Give package.module:factory, file.py:factory, timm:NAME, an ONNX file (.onnx), a Keras file (.keras) "
-        "or a torch.export file (.pt2)."
+        "Give package.module:factory, file.py:factory, timm:NAME, zoo:NAME, an ONNX file (.onnx), a Keras file "
+        "(.keras) or a torch.export file (.pt2)."
     )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pocketfit.contract import Color, Contract, Crop, ShorterSide
 from pocketfit.data import geometry, load_data
 from pocketfit.errors import DataError, OutputError
-from pocketfit.types import Color, PreprocessSpec
 
-SPEC = PreprocessSpec(resize=12, crop=(8, 8))
+SPEC = Contract(resize=ShorterSide(12), crop=Crop((8, 8)))
 
 
 def load(folder, tmp_path, **options):
@@ -95,8 +95,8 @@ def test_the_split_survives_another_place_and_order(folder, tmp_path):
 
 def test_fingerprints_follow_pixels_labels_and_preprocessing(folder, tmp_path, picture):
     prints = [load(folder, tmp_path)]
-    prints.append(load(folder, tmp_path, preprocess=PreprocessSpec(resize=12, crop=(8, 8), mean=(0.5,))))
-    prints.append(load(folder, tmp_path, preprocess=PreprocessSpec(resize=13, crop=(8, 8))))
+    prints.append(load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(12), crop=Crop((8, 8)), mean=(0.5,))))
+    prints.append(load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(13), crop=Crop((8, 8)))))
     for path in folder.rglob("*.png"):
         picture(99).save(path)
     prints.append(load(folder, tmp_path))
@@ -108,7 +108,7 @@ def test_fingerprints_follow_pixels_labels_and_preprocessing(folder, tmp_path, p
 
 def test_without_preprocessing_a_default_is_said(folder, tmp_path):
     data = load(folder, tmp_path, preprocess=None)
-    assert data.evaluation.preprocess == PreprocessSpec(resize=9, crop=(8, 8))
+    assert data.evaluation.preprocess == Contract(resize=ShorterSide(9), crop=Crop((8, 8)))
     assert "No preprocessing was given: images are resized to 9 pixels" in data.notes[0]
 
 
@@ -180,13 +180,13 @@ def test_unreadable_images_are_counted_and_named(folder, tmp_path):
 def test_images_smaller_than_the_crop_are_named(folder, tmp_path, picture):
     picture(size=(5, 30)).save(folder / "elk" / "flat.png")
     with pytest.raises(DataError, match=r"1 of 19 .*elk/flat\.png.*5x30 is smaller than the crop"):
-        load(folder, tmp_path, preprocess=PreprocessSpec(crop=(8, 8)))
+        load(folder, tmp_path, preprocess=Contract(crop=Crop((8, 8))))
 
 
 def test_sizes_that_differ_without_a_crop(folder, tmp_path, picture):
     picture(size=(50, 30)).save(folder / "elk" / "tall.png")
     with pytest.raises(DataError, match="Give --crop"):
-        load(folder, tmp_path, preprocess=PreprocessSpec(resize=8))
+        load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(8)))
 
 
 @pytest.mark.parametrize("shape", [(3, 9, 8), (1, 8, 8), (3, 8), (4, 8, 8)])

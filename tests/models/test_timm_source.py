@@ -5,10 +5,10 @@ import importlib.util
 import pytest
 import torch
 
+from pocketfit.contract import Color, Contract, Crop, ShorterSide
 from pocketfit.errors import ModelError, RuntimeMissing, WeightsError
 from pocketfit.models import load_model
 from pocketfit.models.timm_source import from_timm
-from pocketfit.types import Color, PreprocessSpec
 
 timm_installed = importlib.util.find_spec("timm") is not None
 needs_timm = pytest.mark.skipif(not timm_installed, reason="timm is not installed")
@@ -18,9 +18,9 @@ needs_timm = pytest.mark.skipif(not timm_installed, reason="timm is not installe
 def test_the_preprocessing_is_the_models_own():
     source = from_timm("mobilenetv2_100")
     assert source.input_shape == (3, 224, 224)
-    assert source.preprocess == PreprocessSpec(
-        resize=256,  # 224 / 0.875, the crop that the model was evaluated with
-        crop=(224, 224),
+    assert source.preprocess == Contract(
+        resize=ShorterSide(256),  # 224 / 0.875, the crop that the model was evaluated with
+        crop=Crop((224, 224)),
         color=Color.RGB,
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),

@@ -11,16 +11,20 @@ import torch
 from sklearn.datasets import load_sample_image
 from torch import nn
 
+from pocketfit.contract import Color, Contract, Crop, Exact, ShorterSide
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.errors import DataError
-from pocketfit.types import Color, PreprocessSpec
 from pocketfit.verify.preprocess import Diagnosis, diagnose_preprocess
 
 SPECS = {
-    "imagenet": PreprocessSpec(resize=36, crop=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "half": PreprocessSpec(resize=36, crop=(32, 32), mean=(0.5,), std=(0.5,)),
-    "unit": PreprocessSpec(resize=(36, 40), crop=(32, 32)),
-    "bgr": PreprocessSpec(resize=36, crop=(32, 32), color=Color.BGR, scale=1.0, mean=(90.0, 110.0, 130.0), std=(60.0,)),
+    "imagenet": Contract(
+        resize=ShorterSide(36), crop=Crop((32, 32)), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ),
+    "half": Contract(resize=ShorterSide(36), crop=Crop((32, 32)), mean=(0.5,), std=(0.5,)),
+    "unit": Contract(resize=Exact((36, 40)), crop=Crop((32, 32))),
+    "bgr": Contract(
+        resize=ShorterSide(36), crop=Crop((32, 32)), color=Color.BGR, scale=1.0, mean=(90.0, 110.0, 130.0), std=(60.0,)
+    ),
 }
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -60,12 +64,12 @@ def decoded_elsewhere() -> tuple[np.ndarray, ...]:
 
 
 @cache
-def simulated(name: str, spec: PreprocessSpec) -> np.ndarray:
+def simulated(name: str, spec: Contract) -> np.ndarray:
     return next(fault for fault in (*FAULTS, RIGHT) if fault.name == name).inputs(photos(), spec)
 
 
 @cache
-def given(name: str, spec: PreprocessSpec) -> np.ndarray:
+def given(name: str, spec: Contract) -> np.ndarray:
     return next(fault for fault in (*FAULTS, RIGHT) if fault.name == name).inputs(decoded_elsewhere(), spec)
 
 
@@ -93,9 +97,7 @@ def rounded(outputs: np.ndarray, share: float) -> np.ndarray:
     return outputs + share * outputs.std(axis=0).mean() * noise
 
 
-def diagnosis(
-    name: str, spec: PreprocessSpec, run: Callable[[np.ndarray], np.ndarray] | None, share: float
-) -> Diagnosis:
+def diagnosis(name: str, spec: Contract, run: Callable[[np.ndarray], np.ndarray] | None, share: float) -> Diagnosis:
     app = given(name, spec)
     if run is not None:
         app = rounded(run(app), share)
@@ -103,7 +105,7 @@ def diagnosis(
     return diagnose_preprocess(photos(), spec, app, run, faults=faults)
 
 
-def injected(spec: PreprocessSpec) -> list[str]:
+def injected(spec: Contract) -> list[str]:
     """The faults that do anything to these images."""
     right = simulated("", spec)
     return [fault.name for fault in FAULTS if not np.array_equal(simulated(fault.name, spec), right)]
@@ -156,7 +158,7 @@ def test_what_it_says() -> None:
 
 def test_faults_that_do_the_same_are_named_together() -> None:
     square = [image[:60, :60] for image in photos()[1:3]]
-    spec = PreprocessSpec(resize=36, crop=(32, 32))
+    spec = Contract(resize=ShorterSide(36), crop=Crop((32, 32)))
     app = next(fault for fault in FAULTS if fault.name == "no-margin").inputs(square, spec)
     result = diagnose_preprocess(square, spec, app)
     assert (result.named, result.alike) == ("squash", ("no-margin", "letterbox"))
@@ -196,7 +198,7 @@ def test_the_allowed_error_is_the_users() -> None:
 def test_a_fault_that_cannot_happen_is_left_out() -> None:
     # Without a crop, turned images would not fit the model.
     images = [image[:40, :60] for image in photos()[1:3]]
-    result = diagnose_preprocess(images, PreprocessSpec(), RIGHT.inputs(images, PreprocessSpec()))
+    result = diagnose_preprocess(images, Contract(), RIGHT.inputs(images, Contract()))
     assert not result.differs
     assert "rotated-90" not in result.scores and "rotated-180" in result.scores
 

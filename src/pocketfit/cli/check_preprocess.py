@@ -53,13 +53,12 @@ def check_preprocess(
         )
 
     from pocketfit.bundle import read_bundle
-    from pocketfit.data.options import preprocess_from_json
     from pocketfit.verify.preprocess import diagnose_preprocess
 
     read = read_bundle(bundle)
-    if read.manifest.preprocess is None:
+    spec = read.contract()
+    if spec is None:
         raise DataError(f"The bundle {bundle} holds no preprocessing: its model was fitted to arrays, not to images.")
-    spec = preprocess_from_json((bundle / read.manifest.preprocess).read_text())
     run = _run(read, runtime) if app_outputs is not None else None
     diagnosis = diagnose_preprocess(_photos(images), spec, _array(app_inputs or app_outputs), run)
     if as_json:

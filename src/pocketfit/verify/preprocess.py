@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketfit.contract import Contract
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.errors import DataError
-from pocketfit.types import PreprocessSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,7 +82,7 @@ class Diagnosis:
 
 def diagnose_preprocess(
     images: Sequence[Image.Image | np.ndarray],
-    spec: PreprocessSpec,
+    spec: Contract,
     given: np.ndarray,
     run: Run | None = None,
     *,
@@ -163,12 +163,12 @@ class _Space:
         return float(np.square((one - other) * self.scale, dtype=np.float64).mean())
 
 
-def _levels(right: np.ndarray, spec: PreprocessSpec) -> _Space:
+def _levels(right: np.ndarray, spec: Contract) -> _Space:
     """The tensors themselves, in levels of a pixel."""
     return _Space(lambda inputs: inputs, right, 1 / _level(spec), LEAST_LEVELS, LEVELS_ALLOWED)
 
 
-def _outputs(right: np.ndarray, spec: PreprocessSpec, run: Run) -> _Space:
+def _outputs(right: np.ndarray, spec: Contract, run: Run) -> _Space:
     """What the model answers, as a share of how far its answers to these images lie apart."""
 
     def look(inputs: np.ndarray) -> np.ndarray:
@@ -182,7 +182,7 @@ def _outputs(right: np.ndarray, spec: PreprocessSpec, run: Run) -> _Space:
     return replace(space, least=rounding, allowed=max(SPREAD_ALLOWED, 4 * rounding))
 
 
-def _level(spec: PreprocessSpec) -> np.ndarray:
+def _level(spec: Contract) -> np.ndarray:
     """What one level of a pixel is in the model's input, by channel."""
     return np.float32(spec.scale) / np.array(spec.std, dtype=np.float32).reshape(-1, 1, 1)
 
@@ -232,7 +232,7 @@ def _effects(simulated: Iterable[tuple[Fault, np.ndarray | None]], space: _Space
 
 
 def _simulated(
-    fault: Fault, images: Sequence[Image.Image | np.ndarray], pixels: np.ndarray, spec: PreprocessSpec
+    fault: Fault, images: Sequence[Image.Image | np.ndarray], pixels: np.ndarray, spec: Contract
 ) -> np.ndarray | None:
     """What the fault makes of the images; None where it cannot happen, as when turned they no longer fit together."""
     if fault.numeric:

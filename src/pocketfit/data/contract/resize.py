@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketfit.data.contract.sizes import Kernel
+from pocketfit.contract.sizes import Kernel
 from pocketfit.data.contract.taps import (
     ANTIALIAS_BITS,
     PLAIN_BITS,
@@ -35,6 +35,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int], kernel: Kernel, *, antiali
     """
     rows, row_unit = axis_taps(pixels.shape[0], size[0], kernel, antialias=antialias)
     columns, column_unit = axis_taps(pixels.shape[1], size[1], kernel, antialias=antialias)
+    if kernel is Kernel.NEAREST:
+        return np.ascontiguousarray(pixels[rows.index[:, 0]][:, columns.index[:, 0]])
     across = _weighed(pixels, columns, axis=1)
     if rounds_between(kernel, antialias):
         return _rounded(_weighed(_rounded(across, column_unit), rows, axis=0), row_unit)

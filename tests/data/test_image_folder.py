@@ -3,14 +3,26 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pocketfit.contract import Color, Contract, Crop, ShorterSide
-from pocketfit.data import geometry, load_data
+from pocketfit.contract import (
+    Classes,
+    Color,
+    Contract,
+    Crop,
+    Dtype,
+    Kernel,
+    Layout,
+    Letterbox,
+    Quantization,
+    ShorterSide,
+)
+from pocketfit.data import batches, geometry, load_data
 from pocketfit.errors import DataError, OutputError
 
 SPEC = Contract(resize=ShorterSide(12), crop=Crop((8, 8)))
@@ -132,6 +144,38 @@ def test_progress_is_told_and_the_cache_is_used(folder, tmp_path):
     assert isinstance(second.evaluation.inputs, np.memmap)
     assert np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
     assert first.evaluation.fingerprint == second.evaluation.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change", [{"kernel": Kernel.NEAREST}, {"antialias": False}, {"orientation": 3}, {"resize": Letterbox((20, 20))}]
+)
+def test_another_geometry_is_decoded_anew(folder, tmp_path, change):
+    first, second = load(folder, tmp_path), load(folder, tmp_path, preprocess=replace(SPEC, **change))
+    assert not np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
+
+
+def test_other_numbers_share_the_decoded_images(folder, tmp_path):
+    first = load(folder, tmp_path)
+    other = replace(SPEC, mean=(0.3,), color=Color.BGR, output=Classes())
+    second = load(folder, tmp_path, preprocess=other, progress=lambda done, total: pytest.fail("decoded again"))
+    assert np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
+    assert first.evaluation.fingerprint != second.evaluation.fingerprint
+
+
+def test_what_becomes_of_the_outputs_changes_no_fingerprint(folder, tmp_path):
+    first, second = (load(folder, tmp_path, preprocess=replace(SPEC, output=output)) for output in (None, Classes()))
+    assert first.calibration.fingerprint == second.calibration.fingerprint
+
+
+def test_a_model_that_takes_channels_last(folder, tmp_path):
+    data = load(folder, tmp_path, preprocess=replace(SPEC, layout=Layout.NHWC), input_shape=(8, 8, 3))
+    assert next(batches(data.evaluation, 2)).shape == (2, 8, 8, 3)
+
+
+def test_integers_are_not_what_models_are_fitted_with(folder, tmp_path):
+    spec = replace(SPEC, dtype=Dtype.UINT8, quantization=Quantization(1.0))
+    with pytest.raises(DataError, match="ends in uint8; models are fitted with float32"):
+        load(folder, tmp_path, preprocess=spec)
 
 
 def test_only_what_is_needed_is_decoded(folder, tmp_path):

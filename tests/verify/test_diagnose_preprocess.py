@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from sklearn.datasets import load_sample_image
 from torch import nn
 
-from pocketfit.contract import Color, Contract, Crop, Exact, ShorterSide
+from pocketfit.contract import Color, Contract, Crop, Exact, Kernel, Layout, Letterbox, ShorterSide
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.errors import DataError
 from pocketfit.verify.preprocess import Diagnosis, diagnose_preprocess
@@ -228,3 +229,27 @@ def test_numbers_that_are_none_are_refused() -> None:
     broken[3, 1] = np.nan
     with pytest.raises(DataError, match="not finite"):
         diagnose_preprocess(photos(), SPECS["half"], broken)
+
+
+def test_a_kernel_that_is_wrong_for_a_bicubic_model_is_named() -> None:
+    spec = replace(SPECS["imagenet"], kernel=Kernel.BICUBIC)
+    assert diagnose_preprocess(photos(), spec, given("bilinear", spec)).named == "bilinear"
+    assert not diagnose_preprocess(photos(), spec, given("", spec)).differs
+
+
+def test_channels_may_come_last() -> None:
+    first = SPECS["imagenet"]
+    last = replace(first, layout=Layout.NHWC)
+    app, right = (given(name, first) for name in ("channel-order", ""))
+    assert diagnose_preprocess(photos(), last, app.transpose(0, 2, 3, 1)).named == "channel-order"
+    assert not diagnose_preprocess(photos(), last, right.transpose(0, 2, 3, 1)).differs
+    run = network(0)
+    found = diagnose_preprocess(photos(), last, run(app), lambda batch: run(batch.transpose(0, 3, 1, 2).copy()))
+    assert found.named == "channel-order"
+
+
+@pytest.mark.parametrize("name", ["channel-order", "unit-range", "squash", "nearest", "rotated-180"])
+def test_a_letterbox_is_a_preprocessing_like_others(name: str) -> None:
+    spec = Contract(resize=Letterbox((32, 40)), mean=(0.4,), std=(0.3,))
+    assert diagnose_preprocess(photos(), spec, given(name, spec)).named == name
+    assert not diagnose_preprocess(photos(), spec, given("", spec)).differs

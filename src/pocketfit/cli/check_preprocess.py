@@ -32,7 +32,8 @@ def check_preprocess(
         Path, typer.Option(help="Folder of at most 64 photos; they are taken in the order of their names.")
     ],
     app_inputs: Annotated[
-        Path | None, typer.Option(help="What the app gave the model for them: .npy, float32 N x C x H x W.")
+        Path | None,
+        typer.Option(help="What the app gave the model for them: .npy, float32, in the model's layout."),
     ] = None,
     app_outputs: Annotated[
         Path | None, typer.Option(help="What the app's model answered: .npy, float32 N x ….")

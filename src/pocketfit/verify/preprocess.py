@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pocketfit.contract import Contract
+from pocketfit.contract import Contract, Layout
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.errors import DataError
@@ -96,10 +96,10 @@ def diagnose_preprocess(
             are not square and not symmetric tell most. Each is prepared anew for every fault: a megapixel each
             is enough, for the app as well.
         spec: the right preprocessing.
-        given: by the app for these images, in this order: the model's inputs, float N×C×H×W; or, with `run`, the
-            outputs that it got.
-        run: the model, from float32 N×C×H×W to outputs N×…; best the very file that the app uses, since what INT8
-            costs is noise here.
+        given: by the app for these images, in this order: the model's inputs, float in the layout of `spec`; or, with
+            `run`, the outputs that it got.
+        run: the model, from float32 in that layout to outputs N×…; best the very file that the app uses, since what
+            INT8 costs is noise here.
         faults: hypotheses.
         allowed: error above which there is a difference even if no fault explains it, as `Diagnosis.error` counts;
             None for 3 levels; of outputs for 0.25, or four times what noise of one level does to them if that is more.
@@ -109,6 +109,9 @@ def diagnose_preprocess(
     """
     if not 1 <= len(images) <= MOST_IMAGES:
         raise DataError(f"{len(images)} images were given; give 1..{MOST_IMAGES}.")
+    if spec.layout is Layout.NHWC:
+        given, run = (_channels_first(given), None) if run is None else (given, _taking_channels_first(run))
+        spec = replace(spec, layout=Layout.NCHW)
     pixels = Fault("", "").pixels(images, spec)
     right = arithmetic(pixels, spec)
     space = _levels(right, spec) if run is None else _outputs(right, spec, run)
@@ -126,6 +129,14 @@ def diagnose_preprocess(
         if pairs and pairs[0].error < UNEXPLAINED * effects[0].error:
             return _told(pairs, True, error, limit)
     return _told(effects, explained, error, limit)
+
+
+def _channels_first(given: np.ndarray) -> np.ndarray:
+    return given.transpose(0, 3, 1, 2) if given.ndim == 4 else given
+
+
+def _taking_channels_first(run: Run) -> Run:
+    return lambda inputs: run(np.ascontiguousarray(inputs.transpose(0, 2, 3, 1)))
 
 
 def _pairs(nearest: Sequence[Fault], faults: Sequence[Fault]) -> list[Fault]:

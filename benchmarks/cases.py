@@ -10,8 +10,9 @@ from rich.console import Console
 from benchmarks.real_data import cache_folder, imagenet_1300
 from benchmarks.real_models import MOBILENET_V2_INPUT, SQUEEZENET_V1_1_INPUT, Preprocessing
 from pocketfit.cli.progress import Progress
+from pocketfit.contract import Color, Contract, Crop
 from pocketfit.pipeline import FitRequest, fit
-from pocketfit.types import Color, FitResult, PreprocessSpec
+from pocketfit.types import FitResult
 
 TARGETS = ("onnxruntime", "litert", "ncnn")
 
@@ -21,7 +22,7 @@ class Case:
     """A network with trained weights and its preprocessing."""
 
     name: str
-    preprocess: PreprocessSpec
+    preprocess: Contract
 
     def request(self, out: Path, cache: Path) -> FitRequest:
         """Fit it for three runtimes with 100 of the 1,300 images to calibrate; the other 1,200 are held out."""
@@ -31,7 +32,7 @@ class Case:
             model=f"benchmarks.real_models:{self.name}",
             data=str(imagenet_1300()),
             out=out,
-            input_shape=(3, *crop),
+            input_shape=(3, *crop.size),
             preprocess=self.preprocess,
             targets=TARGETS,
             keep_all=True,
@@ -51,11 +52,11 @@ def watched_fit(request: FitRequest) -> FitResult:
         return fit(request, progress)
 
 
-def _spec(preprocessing: Preprocessing) -> PreprocessSpec:
+def _spec(preprocessing: Preprocessing) -> Contract:
     """(pixel - mean) / std on 0..255 as pixel * scale - mean, with the same rounding for every std in use."""
     std = preprocessing.std[0]
-    return PreprocessSpec(
-        crop=(preprocessing.size, preprocessing.size),
+    return Contract(
+        crop=Crop((preprocessing.size, preprocessing.size)),
         color=Color(preprocessing.channels.lower()),
         scale=1 / std,
         mean=tuple(mean / std for mean in preprocessing.mean),

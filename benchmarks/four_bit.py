@@ -139,7 +139,7 @@ def _powers_of_two(subject: Subject) -> Variant:
 def _subject(case: Case) -> Subject:
     crop = case.preprocess.crop
     assert crop is not None
-    model = load_model(f"benchmarks.real_models:{case.name}", input_shape=(3, *crop))
+    model = load_model(f"benchmarks.real_models:{case.name}", input_shape=(3, *crop.size))
     data = load_data(
         str(imagenet_1300()),
         preprocess=case.preprocess,

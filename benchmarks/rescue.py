@@ -25,11 +25,12 @@ from pocketfit.bundle import read_bundle
 from pocketfit.compress.quantize.ladder import Target
 from pocketfit.compress.quantize.ranges import Ranges
 from pocketfit.compress.quantize.recipe import Granularity, Recipe
+from pocketfit.contract import Contract
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
 from pocketfit.pipeline import FitRequest
 from pocketfit.rescuing import Rescue
-from pocketfit.types import FitResult, Precision, PreprocessSpec
+from pocketfit.types import FitResult, Precision
 from pocketfit.verify.accuracy import evaluate
 
 # Stages that are measured anew in each run; exported models and decoded images are kept.
@@ -64,7 +65,7 @@ class Subject:
     model: str
     data: str
     shape: tuple[int, ...]
-    preprocess: PreprocessSpec | None
+    preprocess: Contract | None
     evaluation: int | None = None
     target: Target = Target()  # noqa: RUF009, frozen
     with_peers: bool = True

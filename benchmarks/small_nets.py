@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from pocketfit.types import Color, PreprocessSpec
+from pocketfit.contract import Color, Contract
 
 _CIFAR_CLASSES = 10
 _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 _CIFAR_STD = (0.2470, 0.2435, 0.2616)
-MOBILENET_V3_CIFAR_INPUT = PreprocessSpec(mean=_CIFAR_MEAN, std=_CIFAR_STD)
-EFFICIENTNET_CIFAR_INPUT = PreprocessSpec(mean=_CIFAR_MEAN, std=_CIFAR_STD)
+MOBILENET_V3_CIFAR_INPUT = Contract(mean=_CIFAR_MEAN, std=_CIFAR_STD)
+EFFICIENTNET_CIFAR_INPUT = Contract(mean=_CIFAR_MEAN, std=_CIFAR_STD)
 # Only the app needs it: the file of `real_data.mnist_npz` holds floats, which are taken as they are.
-SMALL_VIT_INPUT = PreprocessSpec(color=Color.GRAY)
+SMALL_VIT_INPUT = Contract(color=Color.GRAY)
 
 
 def mobilenet_v3_cifar() -> nn.Module:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from benchmarks import small_nets
 from benchmarks.real_data import cache_folder, cifar10_arrays, mnist_arrays
-from pocketfit.types import PreprocessSpec
+from pocketfit.contract import Contract
 
 _WARM_UP = 0.2
 _LABEL_SMOOTHING = 0.1
@@ -60,7 +60,7 @@ class Recipe:
 
     network: Callable[[], nn.Module]
     images: Callable[[], tuple[Images, Images]]
-    preprocess: PreprocessSpec
+    preprocess: Contract
     optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     epochs: int
     batch: int
@@ -183,7 +183,7 @@ def _batches(images: Images, recipe: Recipe, size: int, generator: torch.Generat
         yield _input(pixels, recipe.preprocess), images.labels[chosen]
 
 
-def _input(pixels: Tensor, spec: PreprocessSpec) -> Tensor:
+def _input(pixels: Tensor, spec: Contract) -> Tensor:
     mean, std = (torch.tensor(values).reshape(1, -1, 1, 1) for values in (spec.mean, spec.std))
     return ((pixels * spec.scale - mean) / std).contiguous(memory_format=torch.channels_last)
 

@@ -33,10 +33,13 @@ from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import float_plan, int8_plan, plan_from_json, plan_to_json
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics, observe
+from pocketfit.contract import Contract, Output, Task
+from pocketfit.data.contract.default_output import with_output
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
-from pocketfit.data.preprocess import batches
+from pocketfit.data.options import Changes
+from pocketfit.data.preprocess import batches, makes
 from pocketfit.devices.host import describe_host
 from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
@@ -59,7 +62,6 @@ from pocketfit.types import (
     LayerQuality,
     LoadedModel,
     Precision,
-    PreprocessSpec,
     QuantizationPlan,
     Runtime,
     Samples,
@@ -100,7 +102,7 @@ class FitRequest:
         out: folder of the bundle; None to write none.
         weights: state dict for what a factory returns.
         input_shape: without the batch; None when the model says it.
-        preprocess: None for the model's own, else the default for images.
+        preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
         budget: limits an artifact must keep.
         targets: names of runtimes; None for all that are installed.
         precisions: to try in each runtime that has them.
@@ -111,6 +113,7 @@ class FitRequest:
         cache: folder of stored stages; None for the user's cache folder.
         rescue: climb the ladder for the INT8 plan; None takes the first plan as it is.
         options: of runtimes, by name of the runtime and of the option; what is absent has its default.
+        postprocess: what the outputs mean; None for classes where samples have labels, or what `preprocess` says.
     """
 
     model: str
@@ -118,7 +121,7 @@ class FitRequest:
     out: Path | None = None
     weights: Path | None = None
     input_shape: tuple[int, ...] | None = None
-    preprocess: PreprocessSpec | None = None
+    preprocess: Contract | Changes | None = None
     budget: Budget = field(default_factory=Budget)
     targets: tuple[str, ...] | None = None
     precisions: tuple[Precision, ...] = tuple(Precision)
@@ -129,6 +132,7 @@ class FitRequest:
     cache: Path | None = None
     rescue: Rescue | None = None
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    postprocess: Output | Task | None = None
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -255,7 +259,7 @@ class _Run:
             input=model.input,
             parameters=inspection.parameters,
             macs=inspection.macs,
-            preprocess=data.evaluation.preprocess,
+            preprocess=self.contract(model, data, floats),
             calibration_samples=len(data.calibration.inputs),
             evaluation_samples=len(data.evaluation.inputs),
             float_percent=_percent(apart(floats, model.outputs)[0], data.evaluation.labels),
@@ -305,7 +309,7 @@ class _Run:
         with self.stages.timed("data") as stage:
             return load_data(
                 self.request.data,
-                preprocess=self.request.preprocess or model.preprocess,
+                preprocess=self.preprocess(model),
                 input_shape=model.input.shape[1:],
                 cache=self.store.root / "images",
                 calibration=self.request.calibration_samples,
@@ -313,6 +317,21 @@ class _Run:
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
             )
+
+    def preprocess(self, model: LoadedModel) -> Contract | None:
+        """What the user says, on top of what the model says."""
+        asked = self.request.preprocess
+        return asked.over(model.preprocess) if isinstance(asked, Changes) else asked or model.preprocess
+
+    def contract(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> Contract | None:
+        """What an app has to do: what was done here, and what was said of images where inputs came ready made."""
+        said = data.evaluation.preprocess or self.preprocess(model)
+        if said is None or not makes(said, model.input.shape[1:]):
+            return None
+        samples = data.evaluation
+        labelled = samples.labels is not None
+        first = apart(floats, model.outputs)[0]
+        return with_output(said, self.request.postprocess, first, samples.classes, labelled=labelled)
 
     # plan --------------------------------------------------------------------------------------------------------
 
@@ -359,7 +378,7 @@ class _Run:
 
     def data_free(self, source: Planned) -> Planned:
         """An INT8 plan from what batch normalisation remembers of the training data."""
-        preprocess = self.request.preprocess or source.variant.model.preprocess
+        preprocess = self.preprocess(source.variant.model)
         equalized = equalize(source.variant.model)
         model = equalized.model
 
@@ -428,7 +447,7 @@ class _Run:
         with self.stages.timed("training data") as stage:
             return load_data(
                 spec,
-                preprocess=self.request.preprocess or model.preprocess,
+                preprocess=self.preprocess(model),
                 input_shape=model.input.shape[1:],
                 cache=self.store.root / "images",
                 calibration=1,
@@ -581,7 +600,7 @@ class _Run:
                         (one.runtime, one.precision): _tolerance(one, expected[one.runtime, one.precision], floats)
                         for one in packed
                     },
-                    preprocess=data.evaluation.preprocess,
+                    preprocess=result.preprocess,
                     classes=data.evaluation.classes,
                     versions=self.versions,
                     report_html=render_html(result),

@@ -3,7 +3,8 @@
     source ─load→ LoadedModel ─calibrate→ QuantizationPlan ─→ Variant ─convert→ Artifact ─verify/measure→ Evidence
            ─choose→ Choice ─pack→ Bundle
 
-Only standard-library types here, so that importing this module is cheap; torch appears in annotations alone.
+Only standard-library types here and the preprocessing contract, so that importing this module is cheap; torch appears
+in annotations alone.
 Arrays are numpy, images NCHW, sizes in bytes, times in milliseconds, drops in percentage points.
 """
 
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from pocketfit.contract import Contract
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +31,6 @@ __all__ = [
     "Budget",
     "Candidate",
     "Choice",
-    "Color",
     "Evidence",
     "Failure",
     "FitResult",
@@ -40,7 +42,6 @@ __all__ = [
     "NotRun",
     "Parity",
     "Precision",
-    "PreprocessSpec",
     "QuantizationPlan",
     "Rung",
     "Runtime",
@@ -76,39 +77,6 @@ class Scheme(StrEnum):
     SYMMETRIC = "symmetric"
 
 
-class Color(StrEnum):
-    """Channel order the model was trained with."""
-
-    RGB = "rgb"
-    BGR = "bgr"
-    GRAY = "gray"
-
-
-@dataclass(frozen=True)
-class PreprocessSpec:
-    """From a decoded image to the model's input; recorded with the model and replayed on the phone.
-
-    The geometry (`resize`, `crop`) works on uint8 pixels and yields uint8 height × width × channel; the arithmetic
-    is `(pixel * scale - mean) / std` per channel, in the order of `color`, and yields float32 NCHW.
-
-    Args:
-        resize: shorter side in pixels after an aspect-preserving bilinear antialiased resize; a pair (height, width)
-            resizes to exactly that; None leaves the image as it is.
-        crop: (height, width) of a centre crop after the resize; None for none.
-        color: channel order of the model's input.
-        scale: multiplies the 0..255 pixel.
-        mean: per channel, in the order of `color`, subtracted after scaling.
-        std: per channel, in the order of `color`, divides last.
-    """
-
-    resize: int | tuple[int, int] | None = None
-    crop: tuple[int, int] | None = None
-    color: Color = Color.RGB
-    scale: float = 1 / 255
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
-
-
 @dataclass(frozen=True)
 class TensorSpec:
     """A graph input or output: its name, its shape with batch 1, and its dtype as numpy spells it."""
@@ -141,7 +109,7 @@ class LoadedModel:
     output: TensorSpec
     dynamic_batch: bool
     fingerprint: str
-    preprocess: PreprocessSpec | None = None
+    preprocess: Contract | None = None
     more_outputs: tuple[TensorSpec, ...] = ()
 
     @property
@@ -164,7 +132,7 @@ class Samples:
 
     inputs: np.ndarray
     labels: np.ndarray | None
-    preprocess: PreprocessSpec | None
+    preprocess: Contract | None
     classes: tuple[str, ...] = ()
     fingerprint: str = ""
 
@@ -724,7 +692,7 @@ class FitResult:
     input: TensorSpec
     parameters: int
     macs: int
-    preprocess: PreprocessSpec | None
+    preprocess: Contract | None
     calibration_samples: int
     evaluation_samples: int
     float_percent: float | None

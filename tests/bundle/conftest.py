@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pocketfit.bundle import Contents
+from pocketfit.contract import Classes, Color, Contract, Crop, ShorterSide
 from pocketfit.types import (
     Accuracy,
     Artifact,
@@ -17,7 +18,6 @@ from pocketfit.types import (
     Latency,
     Parity,
     Precision,
-    PreprocessSpec,
     Scheme,
     TensorSpec,
 )
@@ -54,7 +54,9 @@ def contents(tmp_path: Path) -> Contents:
             ("onnxruntime", Precision.INT8): inputs.reshape(4, 16) @ coarse.T,
         },
         tolerances={("onnxruntime", Precision.FLOAT32): TOLERANCE, ("onnxruntime", Precision.INT8): TOLERANCE},
-        preprocess=PreprocessSpec(resize=5, crop=(4, 4), mean=(0.5,), std=(0.25,)),
+        preprocess=Contract(
+            resize=ShorterSide(5), crop=Crop((4, 4)), color=Color.GRAY, mean=(0.5,), std=(0.25,), output=Classes()
+        ),
         classes=("naïve", "two words", "broken\nline"),
         versions={"pocketfit": "0.1.0", "numpy": "2"},
         report_html="<html></html>",

@@ -12,10 +12,10 @@ from PIL import Image
 
 from pocketfit.bundle import Contents, write_bundle
 from pocketfit.cli.app import run
+from pocketfit.contract import Color, Contract, Crop, ShorterSide
 from pocketfit.data.preprocess import arithmetic, geometry
-from pocketfit.types import Color, PreprocessSpec
 
-SPEC = PreprocessSpec(resize=28, crop=(24, 24), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+SPEC = Contract(resize=ShorterSide(28), crop=Crop((24, 24)), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def prepared(photos: Path, spec: PreprocessSpec, target: Path) -> str:
+def prepared(photos: Path, spec: Contract, target: Path) -> str:
     """What an app with that preprocessing gives its model, in a file."""
     pixels = np.stack([geometry(Image.open(path), spec) for path in sorted(photos.iterdir())])
     np.save(target, arithmetic(pixels, spec))

@@ -8,9 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from pocketfit.bundle import manifest
-from pocketfit.types import PreprocessSpec
+from pocketfit.contract import Contract
 
-DOC = (Path(__file__).parents[2] / "docs/bundle.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+DOC = (DOCS / "bundle.md").read_text(encoding="utf-8")
 
 
 def fields() -> Iterator[str]:
@@ -18,12 +19,16 @@ def fields() -> Iterator[str]:
         kind = getattr(manifest, name)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from (f"{name}.{field}" for field in kind.model_fields)
-    yield from (f"PreprocessSpec.{field.name}" for field in dataclasses.fields(PreprocessSpec))
 
 
 @pytest.mark.parametrize("field", fields())
 def test_every_field_is_documented(field: str) -> None:
     assert f"`{field.partition('.')[2]}`" in DOC
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Contract)])
+def test_every_field_of_the_preprocessing_is_documented(field: str) -> None:
+    assert f"`{field}`" in (DOCS / "preprocessing.md").read_text(encoding="utf-8")
 
 
 def test_every_documented_field_exists() -> None:

@@ -59,8 +59,8 @@ def test_the_manifest_of_another_program(bundle: Path) -> None:
 
 
 def test_a_newer_schema(bundle: Path, edit_manifest: Edit) -> None:
-    edit_manifest(bundle, lambda data: data.update(schema_version=2, news="unknown here"))
-    with pytest.raises(InputError, match=r"has manifest schema 2; .* reads up to 1\. Install a newer Pocketfit"):
+    edit_manifest(bundle, lambda data: data.update(schema_version=3, news="unknown here"))
+    with pytest.raises(InputError, match=r"has manifest schema 3; .* reads up to 2\. Install a newer Pocketfit"):
         read_bundle(bundle)
 
 

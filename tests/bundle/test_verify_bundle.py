@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -9,9 +10,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pocketfit.bundle import Contents, Outcome, verify_bundle, write_bundle
+from pocketfit.bundle import Contents, Outcome, PreprocessCheck, read_bundle, verify_bundle, write_bundle
 from pocketfit.cli.verify import verify
-from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
+from pocketfit.errors import InputError, OptionError, RuntimeMissing, VerificationFailed
 from pocketfit.types import Candidate, Precision
 
 
@@ -50,7 +51,42 @@ def test_a_good_bundle_passes_in_the_real_runtime(bundle: Path) -> None:
         (Precision.INT8, Outcome.PASSED, 1.0),
     ]
     assert all(check.max_error is not None and check.max_error <= check.tolerance for check in result.checks)
-    assert result.files == 10
+    assert result.preprocess == PreprocessCheck(Outcome.PASSED, vectors=4)
+    assert result.files == 11
+
+
+def with_other_preprocessing(bundle: Path, edit_manifest: Callable[[Path, Callable[[dict], object]], None]) -> None:
+    """Another kernel than the vectors were written with, and the manifest vouches for it."""
+    file = bundle / "preprocess.json"
+    file.write_text(file.read_text().replace('"bilinear"', '"bicubic"'))
+    content = file.read_bytes()
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    edit_manifest(bundle, lambda data: data["files"].update({"preprocess.json": entry}))
+
+
+def test_a_preprocessing_that_gives_other_pixels_fails(
+    bundle: Path, edit_manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_other_preprocessing(bundle, edit_manifest)
+    with pytest.raises(VerificationFailed, match="input 0: pixels and expected differ") as caught:
+        verify(bundle, as_json=True)
+    assert caught.value.exit_code == 4
+    assert json.loads(capsys.readouterr().out)["preprocess"]["outcome"] == "failed"
+
+
+def test_a_bundle_of_the_first_schema_is_verified_without_its_preprocessing(bundle: Path, edit_manifest) -> None:
+    edit_manifest(bundle, lambda data: (data.update(schema_version=1), data.pop("preprocess_vectors")))
+    result = verify_bundle(bundle)
+    assert result.preprocess is not None
+    assert (result.preprocess.outcome, "older Pocketfit" in result.preprocess.reason) == (Outcome.SKIPPED, True)
+    with pytest.raises(InputError, match="has another form"):
+        read_bundle(bundle).contract()
+
+
+def test_a_bundle_that_is_fed_as_it_is_has_no_preprocessing(contents: Contents, tmp_path: Path) -> None:
+    bundle = write_bundle(dataclasses.replace(contents, preprocess=None), tmp_path / "out")
+    assert verify_bundle(bundle).preprocess is None
+    assert read_bundle(bundle).contract() is None
 
 
 def test_a_delegate_that_is_not_here_is_told(
@@ -131,8 +167,8 @@ def test_a_damaged_file_stops_before_anything_runs(bundle: Path) -> None:
 def test_the_command_shows_a_table(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     verify(bundle)
     shown = capsys.readouterr().out
-    assert "10 files intact" in shown
-    assert shown.count("passed") == 2
+    assert "11 files intact" in shown
+    assert shown.count("passed") == 3
 
 
 def test_the_command_gives_json(contents: Contents, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

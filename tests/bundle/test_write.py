@@ -62,6 +62,7 @@ def test_layout(contents: Contents, home: Path) -> None:
         "plans/float32.json",
         "plans/int8.json",
         "preprocess.json",
+        "preprocess_vectors.json",
         "report.html",
     ]
     assert names(home) == ["out"]
@@ -158,7 +159,7 @@ def test_golden_files_are_raw_little_endian_float32(contents: Contents, home: Pa
 def test_what_is_optional_is_left_out(contents: Contents, home: Path) -> None:
     bare = dataclasses.replace(contents, preprocess=None, classes=(), report_html=None)
     manifest = read_bundle(write_bundle(bare, home / "out")).manifest
-    assert (manifest.preprocess, manifest.labels, manifest.report) == (None, None, None)
+    assert (manifest.preprocess, manifest.preprocess_vectors, manifest.labels, manifest.report) == (None,) * 4
     assert not (home / "out/preprocess.json").exists()
 
 

@@ -318,14 +318,18 @@ def test_data_that_is_not_there(refused: Refused, data: str) -> None:
         ("prefer", "beauty", "Allowed: size, latency"),
         ("input", "wide", "Write for example --input 3x224x224"),
         ("resize", "big", "Give pixels"),
-        ("crop", "0", "at least 1 pixel"),
+        ("crop", "0", "allowed are 1 to 65535 pixels"),
         ("color", "cmyk", "Give rgb, bgr, gray"),
         ("scale", "1/0", "Give one such as 0.5 or 1/255"),
-        ("mean", "2,2", "mean has 2 numbers; rgb images take 1 or 3"),
-        ("std", "0", "give 1 to leave a channel as it is"),
+        ("mean", "2,2", "mean has 2 numbers; rgb takes 1 or 3"),
+        ("std", "0", "a std of 1 leaves a channel as it is"),
         ("calibration_samples", "0", "Give 1 or more"),
         ("evaluation_samples", "-3", "Give 1 or more"),
         ("preprocess", "nowhere.json", "Give --preprocess a JSON file"),
+        ("postprocess", "segments", "Give classes, boxes, embedding, or a .json file"),
+        ("postprocess", "nowhere.json", "Give --postprocess a JSON file"),
+        ("kernel", "lanczos", "Give nearest, bilinear, bicubic, box, area"),
+        ("letterbox", "wide", "Give pixels"),
     ],
 )
 def test_values_that_are_not_allowed(refused: Refused, option: str, value: str, expected: str) -> None:
@@ -350,7 +354,7 @@ def test_a_preprocessing_file_with_a_misspelt_field(refused: Refused, tmp_path: 
     write(tmp_path / "preprocess.json", '{"reszie": 256}')
     message = refused(preprocess=tmp_path / "preprocess.json")
     assert "reszie" in message
-    assert '"resize": 256' in message
+    assert '"resize": {"kind": "shorter_side", "pixels": 256}' in message
 
 
 # Outputs

@@ -8,9 +8,9 @@ import textwrap
 import numpy as np
 import pytest
 
+from pocketfit.contract import Color, Contract, Crop, ShorterSide
 from pocketfit.data import load_data
 from pocketfit.errors import DataError, OptionError
-from pocketfit.types import Color, PreprocessSpec
 
 RANDOM = np.random.default_rng(0)
 FLOATS = RANDOM.normal(size=(20, 3, 8, 8)).astype(np.float32)
@@ -59,13 +59,13 @@ def test_labels_may_be_missing(npz, tmp_path):
 
 
 def test_a_preprocessing_is_not_applied_to_floats(npz, tmp_path):
-    data = load(npz(x=FLOATS, y=LABELS), tmp_path, preprocess=PreprocessSpec(crop=(8, 8)))
+    data = load(npz(x=FLOATS, y=LABELS), tmp_path, preprocess=Contract(crop=Crop((8, 8))))
     assert data.evaluation.preprocess is None
     assert "taken as they are" in data.notes[0]
 
 
 def test_images_of_the_right_size_are_not_resized_again(npz, tmp_path):
-    data = load(npz(x=IMAGES, y=LABELS), tmp_path, preprocess=PreprocessSpec(resize=10, crop=(8, 8)))
+    data = load(npz(x=IMAGES, y=LABELS), tmp_path, preprocess=Contract(resize=ShorterSide(10), crop=Crop((8, 8))))
     assert all(row_of(image, IMAGES) >= 0 for image in data.evaluation.inputs)
     assert "not resized" in data.notes[0]
 
@@ -73,7 +73,7 @@ def test_images_of_the_right_size_are_not_resized_again(npz, tmp_path):
 def test_larger_images_are_resized(npz, tmp_path):
     data = load(npz(x=LARGE, y=LABELS), tmp_path)
     assert data.evaluation.inputs.shape == (15, 8, 8, 3)
-    assert data.evaluation.preprocess == PreprocessSpec(resize=9, crop=(8, 8))
+    assert data.evaluation.preprocess == Contract(resize=ShorterSide(9), crop=Crop((8, 8)))
     assert "No preprocessing was given" in data.notes[0]
 
 

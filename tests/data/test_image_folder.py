@@ -3,17 +3,29 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pocketfit.data import geometry, load_data
+from pocketfit.contract import (
+    Classes,
+    Color,
+    Contract,
+    Crop,
+    Dtype,
+    Kernel,
+    Layout,
+    Letterbox,
+    Quantization,
+    ShorterSide,
+)
+from pocketfit.data import batches, geometry, load_data
 from pocketfit.errors import DataError, OutputError
-from pocketfit.types import Color, PreprocessSpec
 
-SPEC = PreprocessSpec(resize=12, crop=(8, 8))
+SPEC = Contract(resize=ShorterSide(12), crop=Crop((8, 8)))
 
 
 def load(folder, tmp_path, **options):
@@ -95,8 +107,8 @@ def test_the_split_survives_another_place_and_order(folder, tmp_path):
 
 def test_fingerprints_follow_pixels_labels_and_preprocessing(folder, tmp_path, picture):
     prints = [load(folder, tmp_path)]
-    prints.append(load(folder, tmp_path, preprocess=PreprocessSpec(resize=12, crop=(8, 8), mean=(0.5,))))
-    prints.append(load(folder, tmp_path, preprocess=PreprocessSpec(resize=13, crop=(8, 8))))
+    prints.append(load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(12), crop=Crop((8, 8)), mean=(0.5,))))
+    prints.append(load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(13), crop=Crop((8, 8)))))
     for path in folder.rglob("*.png"):
         picture(99).save(path)
     prints.append(load(folder, tmp_path))
@@ -108,7 +120,7 @@ def test_fingerprints_follow_pixels_labels_and_preprocessing(folder, tmp_path, p
 
 def test_without_preprocessing_a_default_is_said(folder, tmp_path):
     data = load(folder, tmp_path, preprocess=None)
-    assert data.evaluation.preprocess == PreprocessSpec(resize=9, crop=(8, 8))
+    assert data.evaluation.preprocess == Contract(resize=ShorterSide(9), crop=Crop((8, 8)))
     assert "No preprocessing was given: images are resized to 9 pixels" in data.notes[0]
 
 
@@ -132,6 +144,38 @@ def test_progress_is_told_and_the_cache_is_used(folder, tmp_path):
     assert isinstance(second.evaluation.inputs, np.memmap)
     assert np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
     assert first.evaluation.fingerprint == second.evaluation.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change", [{"kernel": Kernel.NEAREST}, {"antialias": False}, {"orientation": 3}, {"resize": Letterbox((20, 20))}]
+)
+def test_another_geometry_is_decoded_anew(folder, tmp_path, change):
+    first, second = load(folder, tmp_path), load(folder, tmp_path, preprocess=replace(SPEC, **change))
+    assert not np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
+
+
+def test_other_numbers_share_the_decoded_images(folder, tmp_path):
+    first = load(folder, tmp_path)
+    other = replace(SPEC, mean=(0.3,), color=Color.BGR, output=Classes())
+    second = load(folder, tmp_path, preprocess=other, progress=lambda done, total: pytest.fail("decoded again"))
+    assert np.array_equal(first.evaluation.inputs, second.evaluation.inputs)
+    assert first.evaluation.fingerprint != second.evaluation.fingerprint
+
+
+def test_what_becomes_of_the_outputs_changes_no_fingerprint(folder, tmp_path):
+    first, second = (load(folder, tmp_path, preprocess=replace(SPEC, output=output)) for output in (None, Classes()))
+    assert first.calibration.fingerprint == second.calibration.fingerprint
+
+
+def test_a_model_that_takes_channels_last(folder, tmp_path):
+    data = load(folder, tmp_path, preprocess=replace(SPEC, layout=Layout.NHWC), input_shape=(8, 8, 3))
+    assert next(batches(data.evaluation, 2)).shape == (2, 8, 8, 3)
+
+
+def test_integers_are_not_what_models_are_fitted_with(folder, tmp_path):
+    spec = replace(SPEC, dtype=Dtype.UINT8, quantization=Quantization(1.0))
+    with pytest.raises(DataError, match="ends in uint8; models are fitted with float32"):
+        load(folder, tmp_path, preprocess=spec)
 
 
 def test_only_what_is_needed_is_decoded(folder, tmp_path):
@@ -180,13 +224,13 @@ def test_unreadable_images_are_counted_and_named(folder, tmp_path):
 def test_images_smaller_than_the_crop_are_named(folder, tmp_path, picture):
     picture(size=(5, 30)).save(folder / "elk" / "flat.png")
     with pytest.raises(DataError, match=r"1 of 19 .*elk/flat\.png.*5x30 is smaller than the crop"):
-        load(folder, tmp_path, preprocess=PreprocessSpec(crop=(8, 8)))
+        load(folder, tmp_path, preprocess=Contract(crop=Crop((8, 8))))
 
 
 def test_sizes_that_differ_without_a_crop(folder, tmp_path, picture):
     picture(size=(50, 30)).save(folder / "elk" / "tall.png")
     with pytest.raises(DataError, match="Give --crop"):
-        load(folder, tmp_path, preprocess=PreprocessSpec(resize=8))
+        load(folder, tmp_path, preprocess=Contract(resize=ShorterSide(8)))
 
 
 @pytest.mark.parametrize("shape", [(3, 9, 8), (1, 8, 8), (3, 8), (4, 8, 8)])

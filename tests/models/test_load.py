@@ -8,14 +8,14 @@ import textwrap
 import pytest
 import torch
 
+from pocketfit.contract import Contract, Crop
 from pocketfit.errors import ModelError, WeightsError
 from pocketfit.models import load_model
-from pocketfit.types import PreprocessSpec
 
 NET = """
     import torch
     from torch import nn
-    from pocketfit.types import PreprocessSpec
+    from pocketfit.contract import Contract, Crop
 
     def build():
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
@@ -23,7 +23,7 @@ NET = """
     def described():
         net = build()
         net.input_shape = (3, 8, 8)
-        net.preprocess = PreprocessSpec(crop=(8, 8))
+        net.preprocess = Contract(crop=Crop((8, 8)))
         return net
 
     class Odd(nn.Conv2d):
@@ -81,7 +81,7 @@ def test_a_file_in_another_folder_sees_its_neighbours(folder):
 def test_metadata_of_the_module_is_used(folder):
     model = load_model("some_net.py:described")
     assert model.input.shape == (1, 3, 8, 8)
-    assert model.preprocess == PreprocessSpec(crop=(8, 8))
+    assert model.preprocess == Contract(crop=Crop((8, 8)))
     assert load_model("some_net.py:described", input_shape=(3, 9, 9)).input.shape == (1, 3, 9, 9)
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from pocketfit.contract import Color, Contract, Crop, Exact
 from pocketfit.errors import ModelError
 from pocketfit.models import canonicalise, restore, save, source_of
-from pocketfit.types import Color, PreprocessSpec
 
 SHAPE = (3, 8, 8)
 
@@ -83,7 +83,9 @@ def test_a_second_time_changes_nothing_either(any_model, tmp_path):
 
 
 def test_the_preprocessing_goes_along(model, tmp_path):
-    spec = PreprocessSpec(resize=(9, 10), crop=(8, 8), color=Color.BGR, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    spec = Contract(
+        resize=Exact((9, 10)), crop=Crop((8, 8)), color=Color.BGR, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0)
+    )
     save(replace(model, preprocess=spec), tmp_path)
     assert restore(tmp_path).preprocess == spec
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pocketfit.contract import Contract, Crop, ShorterSide
 from pocketfit.search.choose import choose
 from pocketfit.types import (
     Accuracy,
@@ -19,7 +20,6 @@ from pocketfit.types import (
     NotRun,
     Parity,
     Precision,
-    PreprocessSpec,
     Scheme,
     StageTime,
     TensorSpec,
@@ -81,7 +81,9 @@ def build_result() -> FitResult:
         input=TensorSpec("x", (1, 3, 224, 224)),
         parameters=3_504_872,
         macs=300_774_272,
-        preprocess=PreprocessSpec(resize=256, crop=(224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        preprocess=Contract(
+            resize=ShorterSide(256), crop=Crop((224, 224)), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+        ),
         calibration_samples=100,
         evaluation_samples=1300,
         float_percent=90.2,

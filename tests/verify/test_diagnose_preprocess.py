@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,16 +12,20 @@ import torch
 from sklearn.datasets import load_sample_image
 from torch import nn
 
+from pocketfit.contract import Color, Contract, Crop, Exact, Kernel, Layout, Letterbox, ShorterSide
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.errors import DataError
-from pocketfit.types import Color, PreprocessSpec
 from pocketfit.verify.preprocess import Diagnosis, diagnose_preprocess
 
 SPECS = {
-    "imagenet": PreprocessSpec(resize=36, crop=(32, 32), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-    "half": PreprocessSpec(resize=36, crop=(32, 32), mean=(0.5,), std=(0.5,)),
-    "unit": PreprocessSpec(resize=(36, 40), crop=(32, 32)),
-    "bgr": PreprocessSpec(resize=36, crop=(32, 32), color=Color.BGR, scale=1.0, mean=(90.0, 110.0, 130.0), std=(60.0,)),
+    "imagenet": Contract(
+        resize=ShorterSide(36), crop=Crop((32, 32)), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ),
+    "half": Contract(resize=ShorterSide(36), crop=Crop((32, 32)), mean=(0.5,), std=(0.5,)),
+    "unit": Contract(resize=Exact((36, 40)), crop=Crop((32, 32))),
+    "bgr": Contract(
+        resize=ShorterSide(36), crop=Crop((32, 32)), color=Color.BGR, scale=1.0, mean=(90.0, 110.0, 130.0), std=(60.0,)
+    ),
 }
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -60,12 +65,12 @@ def decoded_elsewhere() -> tuple[np.ndarray, ...]:
 
 
 @cache
-def simulated(name: str, spec: PreprocessSpec) -> np.ndarray:
+def simulated(name: str, spec: Contract) -> np.ndarray:
     return next(fault for fault in (*FAULTS, RIGHT) if fault.name == name).inputs(photos(), spec)
 
 
 @cache
-def given(name: str, spec: PreprocessSpec) -> np.ndarray:
+def given(name: str, spec: Contract) -> np.ndarray:
     return next(fault for fault in (*FAULTS, RIGHT) if fault.name == name).inputs(decoded_elsewhere(), spec)
 
 
@@ -93,9 +98,7 @@ def rounded(outputs: np.ndarray, share: float) -> np.ndarray:
     return outputs + share * outputs.std(axis=0).mean() * noise
 
 
-def diagnosis(
-    name: str, spec: PreprocessSpec, run: Callable[[np.ndarray], np.ndarray] | None, share: float
-) -> Diagnosis:
+def diagnosis(name: str, spec: Contract, run: Callable[[np.ndarray], np.ndarray] | None, share: float) -> Diagnosis:
     app = given(name, spec)
     if run is not None:
         app = rounded(run(app), share)
@@ -103,7 +106,7 @@ def diagnosis(
     return diagnose_preprocess(photos(), spec, app, run, faults=faults)
 
 
-def injected(spec: PreprocessSpec) -> list[str]:
+def injected(spec: Contract) -> list[str]:
     """The faults that do anything to these images."""
     right = simulated("", spec)
     return [fault.name for fault in FAULTS if not np.array_equal(simulated(fault.name, spec), right)]
@@ -156,7 +159,7 @@ def test_what_it_says() -> None:
 
 def test_faults_that_do_the_same_are_named_together() -> None:
     square = [image[:60, :60] for image in photos()[1:3]]
-    spec = PreprocessSpec(resize=36, crop=(32, 32))
+    spec = Contract(resize=ShorterSide(36), crop=Crop((32, 32)))
     app = next(fault for fault in FAULTS if fault.name == "no-margin").inputs(square, spec)
     result = diagnose_preprocess(square, spec, app)
     assert (result.named, result.alike) == ("squash", ("no-margin", "letterbox"))
@@ -196,7 +199,7 @@ def test_the_allowed_error_is_the_users() -> None:
 def test_a_fault_that_cannot_happen_is_left_out() -> None:
     # Without a crop, turned images would not fit the model.
     images = [image[:40, :60] for image in photos()[1:3]]
-    result = diagnose_preprocess(images, PreprocessSpec(), RIGHT.inputs(images, PreprocessSpec()))
+    result = diagnose_preprocess(images, Contract(), RIGHT.inputs(images, Contract()))
     assert not result.differs
     assert "rotated-90" not in result.scores and "rotated-180" in result.scores
 
@@ -226,3 +229,27 @@ def test_numbers_that_are_none_are_refused() -> None:
     broken[3, 1] = np.nan
     with pytest.raises(DataError, match="not finite"):
         diagnose_preprocess(photos(), SPECS["half"], broken)
+
+
+def test_a_kernel_that_is_wrong_for_a_bicubic_model_is_named() -> None:
+    spec = replace(SPECS["imagenet"], kernel=Kernel.BICUBIC)
+    assert diagnose_preprocess(photos(), spec, given("bilinear", spec)).named == "bilinear"
+    assert not diagnose_preprocess(photos(), spec, given("", spec)).differs
+
+
+def test_channels_may_come_last() -> None:
+    first = SPECS["imagenet"]
+    last = replace(first, layout=Layout.NHWC)
+    app, right = (given(name, first) for name in ("channel-order", ""))
+    assert diagnose_preprocess(photos(), last, app.transpose(0, 2, 3, 1)).named == "channel-order"
+    assert not diagnose_preprocess(photos(), last, right.transpose(0, 2, 3, 1)).differs
+    run = network(0)
+    found = diagnose_preprocess(photos(), last, run(app), lambda batch: run(batch.transpose(0, 3, 1, 2).copy()))
+    assert found.named == "channel-order"
+
+
+@pytest.mark.parametrize("name", ["channel-order", "unit-range", "squash", "nearest", "rotated-180"])
+def test_a_letterbox_is_a_preprocessing_like_others(name: str) -> None:
+    spec = Contract(resize=Letterbox((32, 40)), mean=(0.4,), std=(0.3,))
+    assert diagnose_preprocess(photos(), spec, given(name, spec)).named == name
+    assert not diagnose_preprocess(photos(), spec, given("", spec)).differs

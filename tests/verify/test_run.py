@@ -4,15 +4,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketfit.contract import Color, Contract, Crop, Exact
 from pocketfit.errors import DataError, IsolationError, OptionError
-from pocketfit.types import Color, PreprocessSpec, Samples
+from pocketfit.types import Samples
 from pocketfit.verify.run import load_inputs, outputs_of, store_inputs
 
 # ONNX Runtime and numpy add 64 float32 products in another order: a few units in the last place of values near 10.
 LINEAR_TOLERANCE = 1e-4
 
 
-def stored(folder: Path, inputs: np.ndarray, preprocess: PreprocessSpec | None = None) -> Path:
+def stored(folder: Path, inputs: np.ndarray, preprocess: Contract | None = None) -> Path:
     folder.mkdir()
     store_inputs(Samples(inputs, None, preprocess), folder)
     return folder
@@ -28,7 +29,7 @@ def test_float_inputs_are_taken_as_they_are(digits, tmp_path: Path) -> None:
 
 def test_uint8_inputs_get_the_numeric_half_of_the_preprocessing(digits, tmp_path: Path) -> None:
     pixels = np.round(digits.images * 16).astype(np.uint8).transpose(0, 2, 3, 1)
-    spec = PreprocessSpec(color=Color.GRAY, scale=1 / 16)
+    spec = Contract(color=Color.GRAY, scale=1 / 16)
     out = tmp_path / "outputs.npy"
     outputs_of(digits.artifact, stored(tmp_path / "in", pixels.repeat(3, axis=3), spec), out)
     np.testing.assert_allclose(np.load(out), digits.logits, atol=LINEAR_TOLERANCE)
@@ -55,7 +56,7 @@ def test_progress_counts_samples(digits, tmp_path: Path) -> None:
 
 
 def test_the_preprocessing_survives_storing(tmp_path: Path) -> None:
-    spec = PreprocessSpec(resize=(9, 8), crop=(8, 8), color=Color.BGR, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    spec = Contract(resize=Exact((9, 8)), crop=Crop((8, 8)), color=Color.BGR, mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
     inputs, restored = load_inputs(stored(tmp_path / "in", np.zeros((2, 8, 8, 3), np.uint8), spec))
     assert restored == spec
     assert isinstance(inputs, np.memmap)

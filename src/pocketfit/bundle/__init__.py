@@ -2,7 +2,7 @@
 
 from pocketfit.bundle.layers import LayerCheck, verify_layers
 from pocketfit.bundle.read import Bundle, read_bundle
-from pocketfit.bundle.verify import Check, Outcome, Verification, verify_bundle
+from pocketfit.bundle.verify import Check, Outcome, PreprocessCheck, Verification, verify_bundle
 from pocketfit.bundle.write import Contents, check_destination, write_bundle
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Contents",
     "LayerCheck",
     "Outcome",
+    "PreprocessCheck",
     "Verification",
     "check_destination",
     "read_bundle",

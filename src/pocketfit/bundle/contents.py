@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from pocketfit.bundle.golden import golden_name, write_golden
 from pocketfit.bundle.manifest import (
@@ -24,7 +23,10 @@ from pocketfit.bundle.manifest import (
     ModelEntry,
     Tensor,
 )
-from pocketfit.types import Artifact, Candidate, Precision, PreprocessSpec, TensorSpec
+from pocketfit.contract import Contract, contract_to_json
+from pocketfit.data.contract.own_vectors import own_vectors
+from pocketfit.data.preprocess import input_size
+from pocketfit.types import Artifact, Candidate, Precision, TensorSpec
 
 __all__ = ["Contents", "fill"]
 
@@ -46,7 +48,7 @@ class Contents:
         golden_inputs: float32 n×C×H×W, preprocessed.
         golden_outputs: the simulation's n×… by runtime and precision; equal ones are stored once.
         tolerances: by runtime and precision, the largest absolute difference from the golden outputs that is allowed.
-        preprocess: None when the data is fed as it is.
+        preprocess: what to do with images, and with the outputs; None when the data is fed as it is.
         classes: class names by index; empty when unknown.
         versions: of Pocketfit, Python and the packages that took part.
         report_html: None for none.
@@ -63,7 +65,7 @@ class Contents:
     golden_inputs: np.ndarray
     golden_outputs: Mapping[tuple[str, Precision], np.ndarray]
     tolerances: Mapping[tuple[str, Precision], float]
-    preprocess: PreprocessSpec | None = None
+    preprocess: Contract | None = None
     classes: tuple[str, ...] = ()
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     report_html: str | None = None
@@ -76,7 +78,9 @@ def fill(root: Path, contents: Contents) -> Manifest:
     names = _golden_names(contents, made)
     outputs = {names[kind]: values for kind, values in contents.golden_outputs.items() if kind in names}
     golden = write_golden(contents.golden_inputs, outputs, root)
-    preprocess = _write_text(root, "preprocess.json", _preprocess_json(contents.preprocess))
+    contract = contents.preprocess
+    preprocess = _write_text(root, "preprocess.json", None if contract is None else contract_to_json(contract))
+    vectors = _write_text(root, "preprocess_vectors.json", None if contract is None else _vectors(contents, contract))
     labels = _write_text(root, "labels.txt", _labels_text(contents.classes))
     plans = {precision: _write_plan(root, precision, text) for precision, text in contents.plans.items()}
     artifacts = tuple(_copy_artifact(root, contents, names, candidate, artifact) for candidate, artifact in made)
@@ -89,6 +93,7 @@ def fill(root: Path, contents: Contents) -> Manifest:
         output=_tensor(contents.output),
         more_outputs=tuple(map(_tensor, contents.more_outputs)),
         preprocess=preprocess,
+        preprocess_vectors=vectors,
         labels=labels,
         plans=plans,
         golden=golden,
@@ -101,8 +106,9 @@ def fill(root: Path, contents: Contents) -> Manifest:
     return manifest
 
 
-def _preprocess_json(spec: PreprocessSpec | None) -> str | None:
-    return None if spec is None else TypeAdapter(PreprocessSpec).dump_json(spec, indent=2).decode() + "\n"
+def _vectors(contents: Contents, contract: Contract) -> str:
+    size, shape = input_size(contents.input.shape[1:], contract.layout), contents.output.shape
+    return own_vectors(contract, size, shape[1] if len(shape) == 2 else None)
 
 
 def _labels_text(classes: tuple[str, ...]) -> str | None:

@@ -37,7 +37,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FORMAT: Final = "pocketfit-bundle"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 def _inside(name: str) -> str:
@@ -183,14 +183,18 @@ class ArtifactEntry(_Entry):
 
 
 class Manifest(_Entry):
-    """All of a bundle; `files` lists every file but the manifest itself."""
+    """All of a bundle; `files` lists every file but the manifest itself.
+
+    In version 1 `preprocess` was written in another form, and there were no vectors of it.
+    """
 
     format: Literal["pocketfit-bundle"]
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     model: ModelEntry
     input: Tensor
     output: Tensor
     preprocess: RelativePath | None
+    preprocess_vectors: RelativePath | None = None
     labels: RelativePath | None
     plans: Mapping[Precision, RelativePath]
     golden: Golden
@@ -215,7 +219,9 @@ class Manifest(_Entry):
         return self
 
     def _referred(self) -> Iterator[str]:
-        yield from (name for name in (self.preprocess, self.labels, self.report) if name is not None)
+        yield from (
+            name for name in (self.preprocess, self.preprocess_vectors, self.labels, self.report) if name is not None
+        )
         yield from self.plans.values()
         yield from (array.file for array in (self.golden.inputs, *self.golden.expected.values()))
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pocketfit.bundle.golden import read_array
 from pocketfit.bundle.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, ArtifactEntry, FileEntry, Manifest
+from pocketfit.contract import Contract, contract_from_json
 from pocketfit.errors import InputError, VerificationFailed
 from pocketfit.types import Artifact, TensorSpec
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["Bundle", "read_bundle"]
+
+# The first schema whose preprocess.json is a contract.
+CONTRACTS_SINCE = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,21 @@ class Bundle:
             notes=entry.notes,
             options=entry.options,
         )
+
+    def contract(self) -> Contract | None:
+        """What an app does to images and outputs; None where the data is fed as it is.
+
+        Raises:
+            InputError: it was written by a Pocketfit before contracts, or is not valid.
+        """
+        if self.manifest.preprocess is None:
+            return None
+        if self.manifest.schema_version < CONTRACTS_SINCE:
+            raise InputError(
+                f"{self.path} was written by Pocketfit {self.manifest.versions.get('pocketfit', 'of old')}, whose "
+                f"{self.manifest.preprocess} has another form. Write the bundle again with this one"
+            )
+        return contract_from_json((self.path / self.manifest.preprocess).read_text(encoding="utf-8"))
 
     def golden_inputs(self) -> np.ndarray:
         """The golden inputs, float32 n×C×H×W."""

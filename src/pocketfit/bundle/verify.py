@@ -10,14 +10,15 @@ from pathlib import Path
 
 from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.bundle.read import Bundle, read_bundle
-from pocketfit.errors import OptionError, PocketfitError, RuntimeMissing
+from pocketfit.data.contract.own_vectors import replay
+from pocketfit.errors import DataError, OptionError, PocketfitError, RuntimeMissing
 from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
 from pocketfit.runtimes.delegates import delegate_told
 from pocketfit.types import KernelUse, Parity, Precision, Samples
 from pocketfit.verify.parity import compare_outputs
 from pocketfit.verify.run import outputs_of, store_inputs
 
-__all__ = ["Check", "Outcome", "Verification", "select_entries", "verify_bundle", "why_not_here"]
+__all__ = ["Check", "Outcome", "PreprocessCheck", "Verification", "select_entries", "verify_bundle", "why_not_here"]
 
 # A handful of samples: even a large model on a busy host is through them in a fraction of this.
 TIMEOUT_S = 600.0
@@ -57,6 +58,21 @@ class Check:
 
 
 @dataclass(frozen=True)
+class PreprocessCheck:
+    """The preprocessing of the bundle, carried out on its own vectors.
+
+    Args:
+        outcome: what came of it.
+        vectors: how many there are.
+        reason: why it was skipped, or what differs; empty when all are equal.
+    """
+
+    outcome: Outcome
+    vectors: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Verification:
     """A bundle whose files are intact, and how its artifacts did.
 
@@ -64,11 +80,13 @@ class Verification:
         path: the bundle.
         files: number of files whose sha256 was right.
         checks: one per artifact.
+        preprocess: of its preprocessing; None where it has none.
     """
 
     path: Path
     files: int
     checks: tuple[Check, ...]
+    preprocess: PreprocessCheck | None = None
 
     def with_outcome(self, outcome: Outcome) -> tuple[Check, ...]:
         """The checks that came out so."""
@@ -82,7 +100,7 @@ def verify_bundle(
     log_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Verification:
-    """Check every file, then run every artifact on the golden inputs in a child process.
+    """Check every file, run every artifact on the golden inputs in a child process, and replay the preprocessing.
 
     Args:
         path: the bundle's folder.
@@ -100,9 +118,23 @@ def verify_bundle(
     with tempfile.TemporaryDirectory(prefix="pocketfit-verify-") as folder:
         work = Path(folder)
         store_inputs(Samples(bundle.golden_inputs(), labels=None, preprocess=None), work)
-        return Verification(
-            path, len(bundle.manifest.files), tuple(_check(bundle, entry, work, log_dir, progress) for entry in entries)
-        )
+        checks = tuple(_check(bundle, entry, work, log_dir, progress) for entry in entries)
+        return Verification(path, len(bundle.manifest.files), checks, _check_preprocess(bundle))
+
+
+def _check_preprocess(bundle: Bundle) -> PreprocessCheck | None:
+    vectors = bundle.manifest.preprocess_vectors
+    if bundle.manifest.preprocess is None:
+        return None
+    if vectors is None:
+        return PreprocessCheck(Outcome.SKIPPED, 0, "the bundle has no vectors: it was written by an older Pocketfit")
+    contract = bundle.contract()
+    assert contract is not None
+    try:
+        count, wrong = replay((bundle.path / vectors).read_text(encoding="utf-8"), contract)
+    except DataError as error:
+        return PreprocessCheck(Outcome.FAILED, 0, str(error))
+    return PreprocessCheck(Outcome.FAILED if wrong else Outcome.PASSED, count, "; ".join(wrong))
 
 
 def select_entries(bundle: Bundle, runtimes: Sequence[str] | None) -> tuple[ArtifactEntry, ...]:

@@ -32,7 +32,8 @@ def check_preprocess(
         Path, typer.Option(help="Folder of at most 64 photos; they are taken in the order of their names.")
     ],
     app_inputs: Annotated[
-        Path | None, typer.Option(help="What the app gave the model for them: .npy, float32 N x C x H x W.")
+        Path | None,
+        typer.Option(help="What the app gave the model for them: .npy, float32, in the model's layout."),
     ] = None,
     app_outputs: Annotated[
         Path | None, typer.Option(help="What the app's model answered: .npy, float32 N x ….")
@@ -53,13 +54,12 @@ def check_preprocess(
         )
 
     from pocketfit.bundle import read_bundle
-    from pocketfit.data.options import preprocess_from_json
     from pocketfit.verify.preprocess import diagnose_preprocess
 
     read = read_bundle(bundle)
-    if read.manifest.preprocess is None:
+    spec = read.contract()
+    if spec is None:
         raise DataError(f"The bundle {bundle} holds no preprocessing: its model was fitted to arrays, not to images.")
-    spec = preprocess_from_json((bundle / read.manifest.preprocess).read_text())
     run = _run(read, runtime) if app_outputs is not None else None
     diagnosis = diagnose_preprocess(_photos(images), spec, _array(app_inputs or app_outputs), run)
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketfit.cli.options import (
+    Antialias,
     AsJson,
     Batch,
     Cache,
@@ -19,10 +20,15 @@ from pocketfit.cli.options import (
     Delegates,
     DryRun,
     EvaluationSamples,
+    Fill,
     InputShape,
     IosTarget,
+    Kernel,
+    Layout,
+    LetterboxSize,
     Mean,
     Model,
+    Postprocess,
     Preprocess,
     Report,
     Resize,
@@ -64,12 +70,18 @@ def fit(
     precisions: Annotated[str, typer.Option(help="Precisions to try, joined by commas.")] = "float32,float16,int8",
     prefer: Annotated[str, typer.Option(help="Among what fits the budget: size or latency.")] = "size",
     resize: Resize = None,
+    letterbox: LetterboxSize = None,
+    fill: Fill = None,
+    kernel: Kernel = None,
+    antialias: Antialias = None,
     crop: Crop = None,
     color: Color = None,
     scale: Scale = None,
     mean: Mean = None,
     std: Std = None,
+    layout: Layout = None,
     preprocess: Preprocess = None,
+    postprocess: Postprocess = None,
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
@@ -82,7 +94,7 @@ def fit(
 
     Example: pocketfit fit net.py:build --weights net.pth --data photos --max-drop 1% -o bundle
     """
-    from pocketfit.data.options import parse_preprocess
+    from pocketfit.data.options import parse_postprocess, parse_preprocess
     from pocketfit.pipeline import FitRequest
     from pocketfit.search.budget import parse_max_drop, parse_max_size
     from pocketfit.types import Budget
@@ -99,8 +111,20 @@ def fit(
         weights=weights,
         input_shape=None if input_shape is None else parse_shape(input_shape),
         preprocess=parse_preprocess(
-            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+            resize=resize,
+            letterbox=letterbox,
+            fill=fill,
+            kernel=kernel,
+            antialias=antialias,
+            crop=crop,
+            color=color,
+            scale=scale,
+            mean=mean,
+            std=std,
+            layout=layout,
+            file=preprocess,
         ),
+        postprocess=parse_postprocess(postprocess),
         budget=Budget(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),

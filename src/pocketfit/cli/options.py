@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pocketfit.types import RuntimeInfo
 
 __all__ = [
+    "Antialias",
     "AsJson",
     "Batch",
     "Cache",
@@ -27,10 +28,15 @@ __all__ = [
     "Delegates",
     "DryRun",
     "EvaluationSamples",
+    "Fill",
     "InputShape",
     "IosTarget",
+    "Kernel",
+    "Layout",
+    "LetterboxSize",
     "Mean",
     "Model",
+    "Postprocess",
     "Preprocess",
     "Report",
     "Resize",
@@ -79,13 +85,44 @@ Delegates = Annotated[
         "--delegate", help="Accelerator: ncnn=vulkan, or vulkan for each target that has it. May be repeated."
     ),
 ]
-Resize = Annotated[str | None, typer.Option(help="Shorter side in pixels (256), or height x width (256x320).")]
+Resize = Annotated[
+    str | None,
+    typer.Option(help="Shorter side in pixels (256), aspect kept; or height x width (256x320), squashed into it."),
+]
+LetterboxSize = Annotated[
+    str | None,
+    typer.Option("--letterbox", help="Instead of --resize: fit the whole image into 640, or height x width."),
+]
+Fill = Annotated[
+    str | None,
+    typer.Option("--letterbox-fill", help="Of its margin: 0..255, or red,green,blue. Without it, 114."),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel",
+        "--interpolation",
+        help="Of the resize: nearest, bilinear (the default), bicubic, box, area.",
+    ),
+]
+Antialias = Annotated[
+    bool | None,
+    typer.Option("--antialias/--no-antialias", help="Whether bilinear and bicubic average what they skip, as Pillow."),
+]
 Crop = Annotated[str | None, typer.Option(help="Centre crop after it: 224, or height x width.")]
 Color = Annotated[str | None, typer.Option(help="Channel order the model was trained with: rgb, bgr, gray.")]
 Scale = Annotated[str | None, typer.Option(help="Multiplies the 0..255 pixel: 1/255, 1.")]
 Mean = Annotated[str | None, typer.Option(help="Subtracted after scaling, per channel: 0.485,0.456,0.406.")]
 Std = Annotated[str | None, typer.Option(help="Divides last, per channel: 0.229,0.224,0.225.")]
-Preprocess = Annotated[Path | None, typer.Option(help="JSON file with the fields above; options given beside it win.")]
+Layout = Annotated[str | None, typer.Option(help="Axes of the model's input: nchw, nhwc.")]
+Preprocess = Annotated[
+    Path | None,
+    typer.Option(help="JSON file with a whole contract (docs/preprocessing.md); options given beside it win."),
+]
+Postprocess = Annotated[
+    str | None,
+    typer.Option(help="What the outputs mean: classes (the default with labels), boxes, embedding; or a JSON file."),
+]
 CalibrationSamples = Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")]
 EvaluationSamples = Annotated[int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")]
 Report = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketfit.cli.options import (
+    Antialias,
     AsJson,
     Batch,
     Cache,
@@ -18,10 +19,15 @@ from pocketfit.cli.options import (
     Delegates,
     DryRun,
     EvaluationSamples,
+    Fill,
     InputShape,
     IosTarget,
+    Kernel,
+    Layout,
+    LetterboxSize,
     Mean,
     Model,
+    Postprocess,
     Preprocess,
     Report,
     Resize,
@@ -88,12 +94,18 @@ def quantize(
     delegates: Delegates = None,
     batch: Batch = None,
     resize: Resize = None,
+    letterbox: LetterboxSize = None,
+    fill: Fill = None,
+    kernel: Kernel = None,
+    antialias: Antialias = None,
     crop: Crop = None,
     color: Color = None,
     scale: Scale = None,
     mean: Mean = None,
     std: Std = None,
+    layout: Layout = None,
     preprocess: Preprocess = None,
+    postprocess: Postprocess = None,
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     report: Report = None,
@@ -110,7 +122,7 @@ def quantize(
     """
     from pocketfit.cli.fit import run_fit, show_intentions
     from pocketfit.compress.quantize.ladder import Target
-    from pocketfit.data.options import parse_preprocess
+    from pocketfit.data.options import parse_postprocess, parse_preprocess
     from pocketfit.pipeline import FitRequest
     from pocketfit.rescuing import Rescue
     from pocketfit.search.budget import parse_max_drop
@@ -129,8 +141,20 @@ def quantize(
         weights=weights,
         input_shape=None if input_shape is None else parse_shape(input_shape),
         preprocess=parse_preprocess(
-            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+            resize=resize,
+            letterbox=letterbox,
+            fill=fill,
+            kernel=kernel,
+            antialias=antialias,
+            crop=crop,
+            color=color,
+            scale=scale,
+            mean=mean,
+            std=std,
+            layout=layout,
+            file=preprocess,
         ),
+        postprocess=parse_postprocess(postprocess),
         budget=Budget(max_drop_points=None if data is None else points),
         targets=names,
         options=assign_options(

@@ -44,7 +44,7 @@ def verify(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a bundle's files and replay its golden vectors in every runtime installed.
+    """Check a bundle's files, replay its golden vectors in every runtime installed, and its preprocessing.
 
     Example: pocketfit verify out --runtimes onnxruntime,litert
 
@@ -79,6 +79,11 @@ def _verify_answers(path: Path, runtimes: Sequence[str] | None, as_json: bool) -
 def _conclude(result: Verification) -> None:
     from pocketfit.bundle import Outcome
 
+    if result.preprocess is not None and result.preprocess.outcome is Outcome.FAILED:
+        raise VerificationFailed(
+            f"the preprocessing in {result.path} does not give what was written with it: {result.preprocess.reason}. "
+            "Run `pocketfit fit` again, and report it if this Pocketfit wrote the bundle"
+        )
     if failed := result.with_outcome(Outcome.FAILED):
         names = ", ".join(f"{check.runtime} {check.precision}" for check in failed)
         raise VerificationFailed(
@@ -93,6 +98,9 @@ def _show(result: Verification) -> None:
     out = console()
     out.print(f"{result.path}: {result.files} files intact", markup=False, highlight=False)
     out.print(_table(result))
+    if (preprocess := result.preprocess) is not None:
+        said = preprocess.reason or f"{preprocess.vectors} vectors of it give the same bits here"
+        out.print(f"preprocessing {preprocess.outcome}: {said}", markup=False, highlight=False)
     for check in result.checks:
         for said in filter(None, (check.reason, check.delegate)):
             out.print(f"{check.runtime} {check.precision}: {said}", markup=False, highlight=False)
@@ -130,7 +138,8 @@ def _as_data(result: Verification) -> dict[str, Any]:
     for check in checks:
         if check["max_error"] is not None and not math.isfinite(check["max_error"]):
             check["max_error"] = None
-    return {"path": str(result.path), "files": result.files, "checks": checks}
+    preprocess = None if result.preprocess is None else asdict(result.preprocess)
+    return {"path": str(result.path), "files": result.files, "checks": checks, "preprocess": preprocess}
 
 
 def _verify_layers(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
-from pocketfit.data.options import parse_preprocess, preprocess_from_json, preprocess_to_json
+from pocketfit.data.options import Changes, parse_preprocess
 from pocketfit.data.preprocess import arithmetic, batches, default_preprocess, geometry
 
 __all__ = [
+    "Changes",
     "Dataset",
     "arithmetic",
     "batches",
@@ -15,6 +16,4 @@ __all__ = [
     "geometry",
     "load_data",
     "parse_preprocess",
-    "preprocess_from_json",
-    "preprocess_to_json",
 ]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pocketfit.contract import Contract
 from pocketfit.data.checks import check_finite, check_images, check_inputs
 from pocketfit.data.dataset import Dataset, Request, array_digest, fingerprint
-from pocketfit.data.preprocess import default_preprocess, geometry
+from pocketfit.data.preprocess import default_preprocess, geometry, input_size
 from pocketfit.data.split import Split
 from pocketfit.errors import DataError
-from pocketfit.types import PreprocessSpec, Samples
+from pocketfit.types import Samples
 
 __all__ = ["from_floats", "from_images"]
 
@@ -50,7 +51,8 @@ def from_images(images: Sequence[np.ndarray], labels: np.ndarray | None, chosen:
     Raises:
         DataError: images that the preprocessing cannot bring to the model's input.
     """
-    fitting = all(image.shape[:2] == request.input_shape[1:] for image in images)
+    assumed = request.preprocess or default_preprocess(request.input_shape)
+    fitting = len(request.input_shape) == 3 and _all_of(images, input_size(request.input_shape, assumed.layout))
     spec = request.preprocess or default_preprocess(request.input_shape, fitting=fitting)
     pixels = _stacked([_rgb(image) if fitting else _resized(image, spec) for image in images], request.spec)
     check_images(pixels.shape[1:3], spec, request.input_shape, request.spec)
@@ -71,7 +73,7 @@ def _notes(fitting: bool, request: Request) -> list[str]:
 def _dataset(
     inputs: np.ndarray,
     labels: np.ndarray | None,
-    preprocess: PreprocessSpec | None,
+    preprocess: Contract | None,
     chosen: Split,
     source: str,
     notes: tuple[str, ...],
@@ -89,6 +91,10 @@ def _dataset(
     )
 
 
+def _all_of(images: Sequence[np.ndarray], size: tuple[int, int]) -> bool:
+    return all(image.shape[:2] == size for image in images)
+
+
 def _rgb(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         image = image[..., None]
@@ -99,7 +105,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
     return np.broadcast_to(image, (*image.shape[:2], 3))
 
 
-def _resized(image: np.ndarray, spec: PreprocessSpec) -> np.ndarray:
+def _resized(image: np.ndarray, spec: Contract) -> np.ndarray:
     from PIL import Image
 
     return geometry(Image.fromarray(np.ascontiguousarray(_rgb(image))), spec)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pocketfit.contract import Contract, Dtype, Layout
 from pocketfit.errors import DataError
-from pocketfit.types import Color, PreprocessSpec
 
 __all__ = ["check_finite", "check_images", "check_inputs", "check_labels"]
 
@@ -37,7 +37,7 @@ def check_inputs(shape: tuple[int, ...], input_shape: tuple[int, ...], spec: str
     raise DataError(f"{spec} holds float samples of {_shape(shape)}, the model takes {_shape(input_shape)}. {hint}")
 
 
-def check_images(size: tuple[int, int], preprocess: PreprocessSpec, input_shape: tuple[int, ...], spec: str) -> None:
+def check_images(size: tuple[int, int], preprocess: Contract, input_shape: tuple[int, ...], spec: str) -> None:
     """Refuse a preprocessing that does not yield what the model takes.
 
     Args:
@@ -47,13 +47,19 @@ def check_images(size: tuple[int, int], preprocess: PreprocessSpec, input_shape:
         spec: what the user wrote, for the message.
 
     Raises:
-        DataError: quoting both shapes.
+        DataError: quoting both shapes; or its numbers are no float32.
     """
-    got = (1 if preprocess.color is Color.GRAY else 3, *size)
+    channels = preprocess.channels
+    got = (channels, *size) if preprocess.layout is Layout.NCHW else (*size, channels)
     if got != input_shape:
         raise DataError(
             f"The images of {spec} become {_shape(got)}, the model takes {_shape(input_shape)}. "
             "Give --crop height x width of the model's input, and --color gray or rgb to match its channels."
+        )
+    if preprocess.dtype is not Dtype.FLOAT32:
+        raise DataError(
+            f"The preprocessing ends in {preprocess.dtype}; models are fitted with float32 inputs, and integers come "
+            "with the artifacts that need them. Give it the dtype float32 and no quantization."
         )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from pocketfit.data.options import preprocess_to_json
-from pocketfit.types import PreprocessSpec, Samples
+from pocketfit.contract import Contract, contract_to_json
+from pocketfit.types import Samples
 
 __all__ = ["Dataset", "Progress", "Request", "array_digest", "fingerprint"]
 
@@ -50,7 +50,7 @@ class Request:
 
     spec: str
     input_shape: tuple[int, ...]
-    preprocess: PreprocessSpec | None
+    preprocess: Contract | None
     calibration: int
     evaluation: int | None
     cache: Path
@@ -62,7 +62,7 @@ class Request:
             self.progress(done, total)
 
 
-def fingerprint(content: str, labels: np.ndarray | None, preprocess: PreprocessSpec | None) -> str:
+def fingerprint(content: str, labels: np.ndarray | None, preprocess: Contract | None) -> str:
     """Sha256, in hexadecimal, over samples, labels and preprocessing.
 
     Args:
@@ -72,7 +72,8 @@ def fingerprint(content: str, labels: np.ndarray | None, preprocess: PreprocessS
     """
     digest = hashlib.sha256(content.encode())
     digest.update(b"" if labels is None else labels.astype("<i8").tobytes())
-    digest.update(b"" if preprocess is None else preprocess_to_json(preprocess).encode())
+    # What becomes of the outputs changes no input.
+    digest.update(b"" if preprocess is None else contract_to_json(replace(preprocess, output=None)).encode())
     return digest.hexdigest()
 
 

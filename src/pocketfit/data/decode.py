@@ -14,16 +14,17 @@ from typing import BinaryIO
 
 import numpy as np
 
+from pocketfit.contract import Contract, contract_to_json
 from pocketfit.data.dataset import Request
-from pocketfit.data.options import preprocess_to_json
 from pocketfit.data.preprocess import geometry
 from pocketfit.errors import DataError, OutputError
-from pocketfit.types import PreprocessSpec
 
 __all__ = ["Decoded", "decode_images"]
 
 # Decoding leaves Python while it works; more threads than this slow down whatever else runs on a small machine.
 THREADS = 2
+# The fields of a contract that pixels depend on before the arithmetic.
+GEOMETRY = ("version", "orientation", "resize", "kernel", "antialias", "crop")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Decoded:
     digest: str
 
 
-def decode_images(folder: Path, paths: Sequence[str], spec: PreprocessSpec, request: Request) -> Decoded:
+def decode_images(folder: Path, paths: Sequence[str], spec: Contract, request: Request) -> Decoded:
     """Decode images, or take them from the cache if neither they nor the geometry changed.
 
     Args:
@@ -51,17 +52,20 @@ def decode_images(folder: Path, paths: Sequence[str], spec: PreprocessSpec, requ
     return _cached(target) or _decoded(folder, paths, spec, request, target)
 
 
-def _key(folder: Path, paths: Sequence[str], spec: PreprocessSpec) -> str:
-    digest = hashlib.sha256(json.dumps([_geometry_of(spec), str(folder.resolve())]).encode())
+def _key(folder: Path, paths: Sequence[str], spec: Contract) -> str:
+    digest = hashlib.sha256(json.dumps([_made_by(spec), str(folder.resolve())]).encode())
     for path in paths:
         status = (folder / path).stat()
         digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:32]
 
 
-def _geometry_of(spec: PreprocessSpec) -> dict[str, object]:
-    fields = json.loads(preprocess_to_json(spec))
-    return {"resize": fields["resize"], "crop": fields["crop"]}
+def _made_by(spec: Contract) -> dict[str, object]:
+    """What decides which pixels come of a file: the geometry, its definition, and the decoder."""
+    import PIL
+
+    fields = json.loads(contract_to_json(spec))
+    return {"pillow": PIL.__version__, **{name: fields[name] for name in GEOMETRY}}
 
 
 def _cached(target: Path) -> Decoded | None:
@@ -77,7 +81,7 @@ def _digest_file(target: Path) -> Path:
     return target.with_suffix(".sha256")
 
 
-def _decoded(folder: Path, paths: Sequence[str], spec: PreprocessSpec, request: Request, target: Path) -> Decoded:
+def _decoded(folder: Path, paths: Sequence[str], spec: Contract, request: Request, target: Path) -> Decoded:
     temporary = target.with_suffix(f".{os.getpid()}.tmp")
     try:
         request.cache.mkdir(parents=True, exist_ok=True)
@@ -103,12 +107,12 @@ class _Unreadable:
     reason: str
 
 
-def _images(folder: Path, paths: Sequence[str], spec: PreprocessSpec) -> Iterator[np.ndarray | _Unreadable]:
+def _images(folder: Path, paths: Sequence[str], spec: Contract) -> Iterator[np.ndarray | _Unreadable]:
     with ThreadPoolExecutor(THREADS) as pool:
         yield from pool.map(lambda path: _open(folder, path, spec), paths)
 
 
-def _open(folder: Path, path: str, spec: PreprocessSpec) -> np.ndarray | _Unreadable:
+def _open(folder: Path, path: str, spec: Contract) -> np.ndarray | _Unreadable:
     from PIL import Image
 
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pocketfit.contract import ShorterSide
 from pocketfit.data.checks import check_images, check_labels
 from pocketfit.data.dataset import Dataset, Request, fingerprint
 from pocketfit.data.decode import decode_images
@@ -68,9 +69,10 @@ def from_image_folder(folder: Path, request: Request, outputs: int | None) -> Da
 def _notes(listing: _Listing, request: Request, outputs: int | None) -> list[str]:
     notes = []
     if request.preprocess is None:
-        spec = default_preprocess(request.input_shape)
+        side = default_preprocess(request.input_shape).resize
+        assert isinstance(side, ShorterSide)
         notes.append(
-            f"No preprocessing was given: images are resized to {spec.resize} pixels, cropped to the model's input and "
+            f"No preprocessing was given: images are resized to {side.pixels} pixels, cropped to the model's input and "
             "scaled to 0..1. Say --resize, --crop, --mean and --std if training did otherwise."
         )
     if listing.labels is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pocketfit.contract import Contract
 from pocketfit.data.dataset import Dataset, Progress, Request
 from pocketfit.data.digits import from_digits
 from pocketfit.data.factory import from_factory
@@ -11,7 +12,6 @@ from pocketfit.data.image_folder import from_image_folder
 from pocketfit.data.npz import from_npz
 from pocketfit.errors import DataError
 from pocketfit.importing import is_reference
-from pocketfit.types import PreprocessSpec
 
 __all__ = ["load_data"]
 
@@ -19,7 +19,7 @@ __all__ = ["load_data"]
 def load_data(
     spec: str,
     *,
-    preprocess: PreprocessSpec | None,
+    preprocess: Contract | None,
     input_shape: tuple[int, ...],
     cache: Path,
     calibration: int = 100,

@@ -1,144 +1,166 @@
-"""A preprocessing specification from the command line or from a JSON file, and back."""
+"""A preprocessing contract from the command line, from a JSON file, or from both on top of the model's own."""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from pocketfit.contract import (
+    Color,
+    Contract,
+    Crop,
+    Exact,
+    Kernel,
+    Layout,
+    Letterbox,
+    Output,
+    ShorterSide,
+    Task,
+    contract_from_json,
+    output_from_json,
+)
 from pocketfit.errors import OptionError
-from pocketfit.types import Color, PreprocessSpec
 
-__all__ = ["parse_preprocess", "preprocess_from_json", "preprocess_to_json"]
+__all__ = ["Changes", "parse_postprocess", "parse_preprocess"]
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the user wants otherwise than the model says.
+
+    Args:
+        fields: of `Contract`, by name.
+    """
+
+    fields: Mapping[str, Any]
+
+    def over(self, base: Contract | None) -> Contract:
+        """The base with the changes; without a base, the defaults of a contract with them.
+
+        Raises:
+            OptionError: what comes of it contradicts itself, such as a crop that is larger than the resize.
+        """
+        return replace(base or Contract(), **self.fields)
 
 
 def parse_preprocess(
     *,
     resize: str | None = None,
+    letterbox: str | None = None,
+    fill: str | None = None,
+    kernel: str | None = None,
+    antialias: bool | None = None,
     crop: str | None = None,
     color: str | None = None,
     scale: str | None = None,
     mean: str | None = None,
     std: str | None = None,
+    layout: str | None = None,
     file: Path | None = None,
-    base: PreprocessSpec | None = None,
-) -> PreprocessSpec | None:
-    """Build a specification; what is not given comes from the file, else from the base, else from the defaults.
+) -> Contract | Changes | None:
+    """Read what the user says of the preprocessing.
 
     Args:
-        resize: shorter side, such as `256`, or height x width, such as `256x320`.
+        resize: shorter side, such as `256`, or height x width, such as `256x320`, whatever the aspect.
+        letterbox: `640` for a square, or height x width, that the image is fitted into.
+        fill: of the letterbox's margin: one number from 0 to 255, or red, green and blue, separated by commas.
+        kernel: `nearest`, `bilinear`, `bicubic`, `box` or `area`.
+        antialias: of bilinear and bicubic.
         crop: `224` for a square, or height x width.
         color: `rgb`, `bgr` or `gray`.
         scale: a number or a fraction, such as `1/255`.
         mean: one number, or one per channel, separated by commas.
         std: likewise, none of them zero.
-        file: JSON with the fields of `PreprocessSpec`.
-        base: what the model says of its own preprocessing.
+        layout: `nchw` or `nhwc`.
+        file: a contract as JSON; what is given beside it wins.
 
     Returns:
-        The specification, or None when nothing says anything.
+        The contract of the file; without one, changes to the model's own; None when nothing is said.
 
     Raises:
         OptionError: a value that is not allowed, with the ones that are.
     """
-    start = base if file is None else _read(file)
-    changes: dict[str, Any] = {}
-    if resize is not None:
-        changes["resize"] = _resize(resize)
-    if crop is not None:
-        changes["crop"] = _crop(crop)
-    if color is not None:
-        changes["color"] = _color(color)
-    if scale is not None:
-        changes["scale"] = _number("--scale", scale)
-    if mean is not None:
-        changes["mean"] = _numbers("--mean", mean)
-    if std is not None:
-        changes["std"] = _numbers("--std", std)
-    if start is None and not changes:
-        return None
-    return _checked(replace(start or PreprocessSpec(), **changes))
+    given: dict[str, tuple[object, Callable[[Any], Any]]] = {
+        "kernel": (kernel, lambda text: _word("--kernel", text, Kernel)),
+        "antialias": (antialias, bool),
+        "crop": (crop, lambda text: Crop(_size("--crop", text))),
+        "color": (color, lambda text: _word("--color", text, Color)),
+        "scale": (scale, lambda text: _number("--scale", text)),
+        "mean": (mean, lambda text: _numbers("--mean", text)),
+        "std": (std, lambda text: _numbers("--std", text)),
+        "layout": (layout, lambda text: _word("--layout", text, Layout)),
+    }
+    fields = {name: read(value) for name, (value, read) in given.items() if value is not None}
+    changes = Changes({**_resized(resize, letterbox, fill), **fields})
+    # Said on its own, a value that is never allowed is refused before any model is loaded.
+    _check_alone(changes)
+    if file is not None:
+        return changes.over(_of_file(file, "--preprocess", contract_from_json))
+    return changes if changes.fields else None
 
 
-def preprocess_to_json(spec: PreprocessSpec) -> str:
-    """The specification as a JSON object, one line, keys in the order of the fields."""
-    text: bytes = _adapter().dump_json(spec)
-    return text.decode()
+def parse_postprocess(text: str | None) -> Output | Task | None:
+    """Read what the user says of the outputs.
 
-
-def preprocess_from_json(text: str) -> PreprocessSpec:
-    """Read what `preprocess_to_json` wrote, or a person.
+    Args:
+        text: a task, or the path of a JSON file with what stands behind `output` in a contract.
 
     Raises:
-        OptionError: it is not JSON, has an unknown key, or a value that is not allowed.
+        OptionError: neither of them.
     """
-    from pydantic import ValidationError
-
-    try:
-        spec: PreprocessSpec = _adapter().validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f" at {part}" for part in first["loc"][:1])
-        raise OptionError(f"The preprocessing is not valid{where}: {first['msg']}. {_FIELDS}") from error
-    unknown = set(json.loads(text)) - {field.name for field in fields(spec)}
-    if unknown:
-        raise OptionError(f"The preprocessing has the unknown key {min(unknown)}. {_FIELDS}")
-    return _checked(spec)
+    if text is None or text in list(Task):
+        return None if text is None else Task(text)
+    if not text.endswith(".json"):
+        raise OptionError(f"--postprocess {text!r} is not allowed. Give {', '.join(Task)}, or a .json file.")
+    return _of_file(Path(text), "--postprocess", output_from_json)
 
 
-_FIELDS = (
-    'Allowed: {"resize": 256, "crop": [224, 224], "color": "rgb", "scale": 0.00392, "mean": [0.485, 0.456, 0.406], '
-    '"std": [0.229, 0.224, 0.225]}.'
-)
+def _check_alone(changes: Changes) -> None:
+    """Refuse now what no model's own preprocessing could make right."""
+    changes.over(None)
 
 
-def _adapter() -> Any:
-    from pydantic import TypeAdapter
+def _resized(resize: str | None, letterbox: str | None, fill: str | None) -> dict[str, Any]:
+    if resize is not None and letterbox is not None:
+        raise OptionError(f"--resize {resize} and --letterbox {letterbox} exclude each other. Give one of them.")
+    if fill is not None and letterbox is None:
+        raise OptionError(f"--letterbox-fill {fill} fills the margin of a letterbox. Give --letterbox too.")
+    if letterbox is not None:
+        size = _size("--letterbox", letterbox)
+        return {"resize": Letterbox(size) if fill is None else Letterbox(size, _fill(fill))}
+    if resize is None:
+        return {}
+    sizes = _sizes("--resize", resize)
+    return {"resize": ShorterSide(sizes[0]) if len(sizes) == 1 else Exact((sizes[0], sizes[1]))}
 
-    return TypeAdapter(PreprocessSpec)
 
-
-def _read(file: Path) -> PreprocessSpec:
+def _of_file(file: Path, option: str, read: Callable[[str], T]) -> T:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"{file} cannot be read: {error}. Give --preprocess a JSON file.") from error
+        raise OptionError(f"{file} cannot be read: {error}. Give {option} a JSON file.") from error
     try:
-        return preprocess_from_json(text)
+        return read(text)
     except OptionError as error:
         raise OptionError(f"{file}: {error}") from error
 
 
-def _checked(spec: PreprocessSpec) -> PreprocessSpec:
-    channels = 1 if spec.color is Color.GRAY else 3
-    for name, values in (("mean", spec.mean), ("std", spec.std)):
-        if len(values) not in (1, channels):
-            raise OptionError(f"{name} has {len(values)} numbers; {spec.color} images take 1 or {channels}.")
-    if not all(math.isfinite(value) for value in (spec.scale, *spec.mean, *spec.std)) or spec.scale == 0:
-        raise OptionError("scale, mean and std have to be finite numbers, and scale not 0.")
-    if 0 in spec.std:
-        raise OptionError("std has a 0, by which nothing can be divided; give 1 to leave a channel as it is.")
-    sizes = [size for part in (spec.resize, spec.crop) for size in _flat(part)]
-    if any(size < 1 for size in sizes):
-        raise OptionError(f"resize and crop have to be at least 1 pixel; got {spec.resize} and {spec.crop}.")
-    return spec
+def _fill(text: str) -> tuple[int, int, int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (1, 3) or not all(part.isdecimal() for part in parts):
+        raise OptionError(f"--letterbox-fill {text!r} is not allowed. Give 114, or red, green, blue: 114,114,114.")
+    red, green, blue = (int(part) for part in (parts if len(parts) == 3 else parts * 3))
+    return red, green, blue
 
 
-def _flat(size: int | tuple[int, int] | None) -> tuple[int, ...]:
-    if size is None:
-        return ()
-    return (size,) if isinstance(size, int) else size
-
-
-def _resize(text: str) -> int | tuple[int, int]:
-    sizes = _sizes("--resize", text)
-    return sizes[0] if len(sizes) == 1 else (sizes[0], sizes[1])
-
-
-def _crop(text: str) -> tuple[int, int]:
-    sizes = _sizes("--crop", text)
+def _size(option: str, text: str) -> tuple[int, int]:
+    sizes = _sizes(option, text)
     return sizes[0], sizes[-1]
 
 
@@ -149,11 +171,11 @@ def _sizes(option: str, text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _color(text: str) -> Color:
+def _word(option: str, text: str, allowed: type[StrEnum]) -> StrEnum:
     try:
-        return Color(text.lower())
+        return allowed(text.lower())
     except ValueError:
-        raise OptionError(f"--color {text!r} is not allowed. Give {', '.join(Color)}.") from None
+        raise OptionError(f"{option} {text!r} is not allowed. Give {', '.join(allowed)}.") from None
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The preprocessing contract: geometry on pixels, then arithmetic on numbers."""
+"""The contract on the samples of a run: geometry on pixels once, arithmetic on numbers batch by batch."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketfit.contract import Color, Contract, Crop, Dtype, Layout, ShorterSide
+from pocketfit.data.contract.arithmetic import arrange
+from pocketfit.data.contract.geometry import orient, place
 from pocketfit.errors import DataError
-from pocketfit.types import Color, PreprocessSpec, Samples
+from pocketfit.types import Samples
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["arithmetic", "batches", "default_preprocess", "geometry"]
+__all__ = ["arithmetic", "batches", "default_preprocess", "geometry", "input_size", "makes"]
 
-# Luma of ITU-R BT.601, which image libraries mean by "grayscale".
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+# Tag of EXIF.
+ORIENTATION = 0x0112
 
 
-def geometry(image: Image.Image, spec: PreprocessSpec) -> np.ndarray:
-    """Turn, resize and crop a decoded image.
+def geometry(image: Image.Image, spec: Contract) -> np.ndarray:
+    """Turn, resize, letterbox and crop a decoded image.
 
     Args:
-        image: in any mode; its EXIF orientation is applied.
-        spec: `resize` and `crop` are used.
+        image: in any mode; its EXIF orientation is applied unless the contract fixes one.
+        spec: `orientation`, `resize`, `kernel`, `antialias` and `crop` are used.
 
     Returns:
         uint8 height × width × 3, RGB whatever `spec.color` says.
@@ -32,25 +35,21 @@ def geometry(image: Image.Image, spec: PreprocessSpec) -> np.ndarray:
     Raises:
         DataError: the image is smaller than the crop.
     """
-    from PIL import ImageOps
-
-    image = _to_rgb(ImageOps.exif_transpose(image))
-    return np.asarray(_crop(_resize(image, spec), spec))
+    pixels = np.asarray(_to_rgb(image))
+    return place(orient(pixels, _told(image) if spec.orientation is None else spec.orientation), spec)
 
 
-def arithmetic(images: np.ndarray, spec: PreprocessSpec) -> np.ndarray:
-    """Compute `(pixel * scale - mean) / std`.
+def arithmetic(images: np.ndarray, spec: Contract) -> np.ndarray:
+    """From pixels to the model's numbers: colour, table and layout of the contract.
 
     Args:
         images: uint8 N×H×W×3, RGB.
-        spec: `color`, `scale`, `mean` and `std` are used.
+        spec: everything but the geometry is used.
 
     Returns:
-        float32 NCHW, contiguous, with one channel for `gray` and three otherwise.
+        Contiguous, of the contract's layout and dtype, with one channel for `gray` and three otherwise.
     """
-    pixels = _in_color(images, spec.color) * np.float32(spec.scale)
-    mean, std = np.asarray(spec.mean, dtype=np.float32), np.asarray(spec.std, dtype=np.float32)
-    return np.ascontiguousarray(((pixels - mean) / std).transpose(0, 3, 1, 2))
+    return arrange(images, spec)
 
 
 def batches(samples: Samples, size: int) -> Iterator[np.ndarray]:
@@ -71,70 +70,62 @@ def batches(samples: Samples, size: int) -> Iterator[np.ndarray]:
             yield arithmetic(batch, samples.preprocess)
 
 
-def default_preprocess(input_shape: tuple[int, ...], *, fitting: bool = False) -> PreprocessSpec:
+def default_preprocess(input_shape: tuple[int, ...], *, fitting: bool = False) -> Contract:
     """What is assumed when neither the user nor the model says anything: pixels in 0..1, one eighth of margin cut off.
 
     Args:
-        input_shape: of the model, without the batch: 1 or 3 channels, height, width.
+        input_shape: of the model, without the batch: 1 or 3 channels, height, width; or height, width, channels.
         fitting: whether the images have the model's height and width already.
 
     Raises:
         DataError: the model does not take images.
     """
-    if len(input_shape) != 3 or input_shape[0] not in (1, 3):
+    layout = next((one for one in Layout if _channels(input_shape, one) in (1, 3)), None)
+    if layout is None:
         shape = "x".join(str(size) for size in input_shape)
         raise DataError(
             f"The data are images, but the model takes {shape}, not 1 or 3 channels x height x width. "
             "Give an .npz whose x holds float32 inputs of that shape."
         )
-    channels, height, width = input_shape
-    color = Color.GRAY if channels == 1 else Color.RGB
+    color = Color.GRAY if _channels(input_shape, layout) == 1 else Color.RGB
     if fitting:
-        return PreprocessSpec(color=color)
-    return PreprocessSpec(resize=round(max(height, width) * 8 / 7), crop=(height, width), color=color)
+        return Contract(color=color, layout=layout)
+    size = input_size(input_shape, layout)
+    return Contract(resize=ShorterSide(round(max(size) * 8 / 7)), crop=Crop(size), color=color, layout=layout)
+
+
+def input_size(input_shape: tuple[int, ...], layout: Layout) -> tuple[int, int]:
+    """Height and width of a model's input whose shape, without the batch, has three numbers."""
+    height, width = input_shape[1:] if layout is Layout.NCHW else input_shape[:2]
+    return height, width
+
+
+def makes(spec: Contract, input_shape: tuple[int, ...]) -> bool:
+    """Whether a contract can make what a model takes, as far as that does not depend on the image."""
+    if _channels(input_shape, spec.layout) != spec.channels or spec.dtype is not Dtype.FLOAT32:
+        return False
+    fixed = spec.crop or (None if isinstance(spec.resize, ShorterSide) else spec.resize)
+    return fixed is None or fixed.size == input_size(input_shape, spec.layout)
+
+
+def _channels(input_shape: tuple[int, ...], layout: Layout) -> int | None:
+    if len(input_shape) != 3:
+        return None
+    return input_shape[0] if layout is Layout.NCHW else input_shape[2]
+
+
+def _told(image: Image.Image) -> int:
+    """The orientation that comes with an image; one that EXIF does not know is none."""
+    told = image.getexif().get(ORIENTATION, 1)
+    return told if told in range(1, 9) else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    # Loaded before its mode is looked at, and its EXIF: Pillow turns a TIFF as it loads it.
+    image.load()
     if image.mode.startswith("I;16") or image.mode == "I":
         # PIL clips sixteen bits at 255 instead of scaling them, which turns every such image white.
         from PIL import Image as images
 
         return images.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
-
-
-def _resize(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
-    from PIL import Image as images
-
-    if spec.resize is None:
-        return image
-    return image.resize(_target(image.size, spec.resize), images.Resampling.BILINEAR)
-
-
-def _target(size: tuple[int, int], resize: int | tuple[int, int]) -> tuple[int, int]:
-    """(width, height) after the resize, as PIL counts."""
-    if isinstance(resize, tuple):
-        return resize[1], resize[0]
-    width, height = size
-    if width <= height:
-        return resize, max(resize, round(height * resize / width))
-    return max(resize, round(width * resize / height)), resize
-
-
-def _crop(image: Image.Image, spec: PreprocessSpec) -> Image.Image:
-    if spec.crop is None:
-        return image
-    height, width = spec.crop
-    if image.width < width or image.height < height:
-        raise DataError(
-            f"An image of {image.height}x{image.width} is smaller than the crop of {height}x{width}. "
-            "Give --resize at least the larger side of --crop."
-        )
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
-
-
-def _in_color(images: np.ndarray, color: Color) -> np.ndarray:
-    if color is Color.GRAY:
-        return (images.astype(np.float32) @ LUMA)[..., None]
-    return images[..., ::-1].astype(np.float32) if color is Color.BGR else images.astype(np.float32)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.fx import GraphModule, Node
 from torch.utils import _pytree as pytree
 
+from pocketfit.contract import Contract
 from pocketfit.errors import ModelError, PocketfitError
 from pocketfit.graph.base import relative_error
 from pocketfit.graph.running import joined
@@ -18,7 +19,7 @@ from pocketfit.models.checkpoint import check_finite
 from pocketfit.models.export import canonical_graph, check_signature
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.reference import answers
-from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
+from pocketfit.types import LoadedModel, TensorSpec
 
 __all__ = ["canonicalise", "prepare", "source_of"]
 
@@ -33,7 +34,7 @@ def canonicalise(
     *,
     name: str,
     source: str = "",
-    preprocess: PreprocessSpec | None = None,
+    preprocess: Contract | None = None,
 ) -> LoadedModel:
     """Bring a float module into canonical form; it is put into eval mode and float32.
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import nn
 
+from pocketfit.contract import Contract
 from pocketfit.errors import ModelError
 from pocketfit.importing import call, resolve
 from pocketfit.models.source import Source
-from pocketfit.types import PreprocessSpec
 
 __all__ = ["from_factory"]
 
@@ -22,7 +22,7 @@ def from_factory(spec: str) -> Source:
     """Build the module that `package.module:factory` or `file.py:factory` returns.
 
     Metadata is read from the module where it is there: `module.input_shape = (3, 224, 224)` and
-    `module.preprocess = PreprocessSpec(...)`.
+    `module.preprocess = Contract(...)`.
 
     Raises:
         ModelError: the code cannot be imported, fails, or returns something else.
@@ -51,7 +51,7 @@ def _input_shape(spec: str, module: nn.Module) -> tuple[int, ...] | None:
     raise ModelError(f"{spec} has input_shape = {shape!r}; write it as channels, height, width, such as (3, 224, 224).")
 
 
-def _preprocess(module: nn.Module) -> PreprocessSpec | None:
+def _preprocess(module: nn.Module) -> Contract | None:
     preprocess = getattr(module, "preprocess", None)
     # Many modules have a method of this name, which is not for us.
-    return preprocess if isinstance(preprocess, PreprocessSpec) else None
+    return preprocess if isinstance(preprocess, Contract) else None

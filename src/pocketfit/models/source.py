@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from pocketfit.types import PreprocessSpec
+from pocketfit.contract import Contract
 
 __all__ = ["Source"]
 
@@ -25,4 +25,4 @@ class Source:
     module: nn.Module
     name: str
     input_shape: tuple[int, ...] | None = None
-    preprocess: PreprocessSpec | None = None
+    preprocess: Contract | None = None

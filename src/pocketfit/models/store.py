@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from pocketfit.contract import Contract
 from pocketfit.errors import ModelError
 from pocketfit.models.export import export_model, graph_of
 from pocketfit.models.exported import read_program
 from pocketfit.models.fingerprint import fingerprint
-from pocketfit.types import LoadedModel, PreprocessSpec, TensorSpec
+from pocketfit.types import LoadedModel, TensorSpec
 
 __all__ = ["restore", "save", "write_program"]
 
@@ -31,7 +32,7 @@ class _Fields:
     output: TensorSpec
     dynamic_batch: bool
     fingerprint: str
-    preprocess: PreprocessSpec | None
+    preprocess: Contract | None
     more_outputs: tuple[TensorSpec, ...] = ()
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 
-from pocketfit.errors import ModelError, RuntimeMissing
+from pocketfit.contract import Contract, Crop, Rounding
+from pocketfit.data.contract.recognise import from_timm as contract_of
+from pocketfit.errors import ModelError, OptionError, RuntimeMissing
 from pocketfit.models.source import Source
-from pocketfit.types import PreprocessSpec
 
 __all__ = ["from_timm"]
 
@@ -41,18 +42,18 @@ def from_timm(name: str, input_shape: tuple[int, ...] | None = None) -> Source:
     return Source(module, name, shape, _preprocess(config, shape))
 
 
-def _preprocess(config: Mapping[str, Any], shape: tuple[int, ...]) -> PreprocessSpec | None:
+def _preprocess(config: Mapping[str, Any], shape: tuple[int, ...]) -> Contract | None:
+    """None for what takes no images, and for a transform that a contract cannot say: the data's notes tell of it."""
     if len(shape) != 3 or len(config["mean"]) not in (1, shape[0]):
         return None
-    size = (shape[1], shape[2])
-    # timm squashes some models' images to the crop; all others keep their aspect and lose the margin.
-    squash = config["crop_mode"] == "squash"
-    return PreprocessSpec(
-        resize=size if squash else math.floor(min(size) / config["crop_pct"]),
-        crop=size,
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-    )
+    try:
+        if shape[1] == shape[2] or config["crop_mode"] != "center":
+            return contract_of({**config, "input_size": shape})
+        # A size of the user's own, cut out of the square of its longer side.
+        square = contract_of({**config, "input_size": (shape[0], max(shape[1:]), max(shape[1:]))})
+        return replace(square, crop=Crop((shape[1], shape[2]), Rounding.HALF_EVEN))
+    except OptionError:
+        return None
 
 
 def _import_timm() -> ModuleType:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pocketfit.contract import Contract, Exact, Kernel, Layout, Letterbox, ShorterSide
 from pocketfit.runtimes.delegates import delegate_told
 from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
 from pocketfit.search.units import points, size
-from pocketfit.types import Budget, Candidate, FitResult, PreprocessSpec, Rung
+from pocketfit.types import Budget, Candidate, FitResult, Rung
 
 __all__ = [
     "budget_lines",
@@ -71,17 +74,18 @@ def data_lines(result: FitResult) -> list[tuple[str, str]]:
     ]
 
 
-def preprocessing_lines(spec: PreprocessSpec | None) -> list[tuple[str, str]]:
+def preprocessing_lines(spec: Contract | None) -> list[tuple[str, str]]:
     """From a decoded image to the model's input, as names and values in the order of the steps."""
     if spec is None:
         return [("Inputs", "fed to the model as they are")]
     return [
         ("Resize", _resize(spec)),
-        ("Crop", "none" if spec.crop is None else f"the centre {spec.crop[0]} x {spec.crop[1]} (height x width)"),
+        ("Crop", "none" if spec.crop is None else f"the centre {_size(spec.crop.size)}"),
         ("Colour", spec.color.value.upper()),
         ("Scale", f"pixel x {spec.scale:.6g}"),
         ("Mean", _channels(spec.mean) + ", subtracted after scaling"),
         ("Std", _channels(spec.std) + ", divides last"),
+        *([] if spec.layout is Layout.NCHW else [("Layout", spec.layout.value.upper())]),
     ]
 
 
@@ -98,15 +102,29 @@ def _rung(rung: Rung, before: Rung | None) -> str:
     return f"{rung.name}{outcome} ({figures}, {rung.seconds:.0f} s)" + "".join(f" {note}" for note in rung.notes)
 
 
-def _resize(spec: PreprocessSpec) -> str:
-    if spec.resize is None:
-        return "none"
-    if isinstance(spec.resize, int):
-        return f"shorter side to {spec.resize} pixels, aspect kept, bilinear with antialiasing"
-    return f"to {spec.resize[0]} x {spec.resize[1]} (height x width), bilinear with antialiasing"
+def _resize(spec: Contract) -> str:
+    match spec.resize:
+        case None:
+            return "none"
+        case ShorterSide(pixels=pixels):
+            return f"shorter side to {pixels} pixels, aspect kept, {_kernel(spec)}"
+        case Letterbox(size=size, fill=fill):
+            return f"into {_size(size)}, aspect kept, the rest filled with {_channels(fill)}, {_kernel(spec)}"
+        case Exact(size=size):
+            return f"to {_size(size)}, {_kernel(spec)}"
 
 
-def _channels(values: tuple[float, ...]) -> str:
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} (height x width)"
+
+
+def _kernel(spec: Contract) -> str:
+    if spec.kernel not in (Kernel.BILINEAR, Kernel.BICUBIC):
+        return f"kernel {spec.kernel}"
+    return f"{spec.kernel} {'with' if spec.antialias else 'without'} antialiasing"
+
+
+def _channels(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketfit.contract import Contract, Layout
 from pocketfit.data.faults import FAULTS, Fault, together
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.errors import DataError
-from pocketfit.types import PreprocessSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,7 +82,7 @@ class Diagnosis:
 
 def diagnose_preprocess(
     images: Sequence[Image.Image | np.ndarray],
-    spec: PreprocessSpec,
+    spec: Contract,
     given: np.ndarray,
     run: Run | None = None,
     *,
@@ -96,10 +96,10 @@ def diagnose_preprocess(
             are not square and not symmetric tell most. Each is prepared anew for every fault: a megapixel each
             is enough, for the app as well.
         spec: the right preprocessing.
-        given: by the app for these images, in this order: the model's inputs, float N×C×H×W; or, with `run`, the
-            outputs that it got.
-        run: the model, from float32 N×C×H×W to outputs N×…; best the very file that the app uses, since what INT8
-            costs is noise here.
+        given: by the app for these images, in this order: the model's inputs, float in the layout of `spec`; or, with
+            `run`, the outputs that it got.
+        run: the model, from float32 in that layout to outputs N×…; best the very file that the app uses, since what
+            INT8 costs is noise here.
         faults: hypotheses.
         allowed: error above which there is a difference even if no fault explains it, as `Diagnosis.error` counts;
             None for 3 levels; of outputs for 0.25, or four times what noise of one level does to them if that is more.
@@ -109,6 +109,9 @@ def diagnose_preprocess(
     """
     if not 1 <= len(images) <= MOST_IMAGES:
         raise DataError(f"{len(images)} images were given; give 1..{MOST_IMAGES}.")
+    if spec.layout is Layout.NHWC:
+        given, run = (_channels_first(given), None) if run is None else (given, _taking_channels_first(run))
+        spec = replace(spec, layout=Layout.NCHW)
     pixels = Fault("", "").pixels(images, spec)
     right = arithmetic(pixels, spec)
     space = _levels(right, spec) if run is None else _outputs(right, spec, run)
@@ -126,6 +129,14 @@ def diagnose_preprocess(
         if pairs and pairs[0].error < UNEXPLAINED * effects[0].error:
             return _told(pairs, True, error, limit)
     return _told(effects, explained, error, limit)
+
+
+def _channels_first(given: np.ndarray) -> np.ndarray:
+    return given.transpose(0, 3, 1, 2) if given.ndim == 4 else given
+
+
+def _taking_channels_first(run: Run) -> Run:
+    return lambda inputs: run(np.ascontiguousarray(inputs.transpose(0, 2, 3, 1)))
 
 
 def _pairs(nearest: Sequence[Fault], faults: Sequence[Fault]) -> list[Fault]:
@@ -163,12 +174,12 @@ class _Space:
         return float(np.square((one - other) * self.scale, dtype=np.float64).mean())
 
 
-def _levels(right: np.ndarray, spec: PreprocessSpec) -> _Space:
+def _levels(right: np.ndarray, spec: Contract) -> _Space:
     """The tensors themselves, in levels of a pixel."""
     return _Space(lambda inputs: inputs, right, 1 / _level(spec), LEAST_LEVELS, LEVELS_ALLOWED)
 
 
-def _outputs(right: np.ndarray, spec: PreprocessSpec, run: Run) -> _Space:
+def _outputs(right: np.ndarray, spec: Contract, run: Run) -> _Space:
     """What the model answers, as a share of how far its answers to these images lie apart."""
 
     def look(inputs: np.ndarray) -> np.ndarray:
@@ -182,7 +193,7 @@ def _outputs(right: np.ndarray, spec: PreprocessSpec, run: Run) -> _Space:
     return replace(space, least=rounding, allowed=max(SPREAD_ALLOWED, 4 * rounding))
 
 
-def _level(spec: PreprocessSpec) -> np.ndarray:
+def _level(spec: Contract) -> np.ndarray:
     """What one level of a pixel is in the model's input, by channel."""
     return np.float32(spec.scale) / np.array(spec.std, dtype=np.float32).reshape(-1, 1, 1)
 
@@ -232,7 +243,7 @@ def _effects(simulated: Iterable[tuple[Fault, np.ndarray | None]], space: _Space
 
 
 def _simulated(
-    fault: Fault, images: Sequence[Image.Image | np.ndarray], pixels: np.ndarray, spec: PreprocessSpec
+    fault: Fault, images: Sequence[Image.Image | np.ndarray], pixels: np.ndarray, spec: Contract
 ) -> np.ndarray | None:
     """What the fault makes of the images; None where it cannot happen, as when turned they no longer fit together."""
     if fault.numeric:

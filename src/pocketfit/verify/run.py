@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter
-
+from pocketfit.contract import Contract, contract_from_json, contract_to_json
 from pocketfit.runtimes.isolate import call
 from pocketfit.runtimes.work import artifact_to_json
-from pocketfit.types import Artifact, KernelUse, PreprocessSpec, Samples
+from pocketfit.types import Artifact, KernelUse, Samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +23,6 @@ __all__ = ["load_inputs", "outputs_of", "store_inputs"]
 TARGET = "pocketfit.verify.work:run_artifact"
 TIMEOUT_S = 4 * 3600.0
 
-_SPEC = TypeAdapter(PreprocessSpec)
-
 
 def store_inputs(samples: Samples, folder: Path) -> None:
     """Write the samples' inputs, and the preprocessing of uint8 ones, into the existing folder."""
@@ -33,16 +30,16 @@ def store_inputs(samples: Samples, folder: Path) -> None:
 
     np.save(folder / "inputs.npy", samples.inputs)
     if samples.preprocess is not None:
-        (folder / "preprocess.json").write_bytes(_SPEC.dump_json(samples.preprocess, indent=2))
+        (folder / "preprocess.json").write_text(contract_to_json(samples.preprocess), encoding="utf-8")
 
 
-def load_inputs(folder: Path) -> tuple[np.ndarray, PreprocessSpec | None]:
+def load_inputs(folder: Path) -> tuple[np.ndarray, Contract | None]:
     """Read what `store_inputs` wrote; the array is memory-mapped."""
     import numpy as np
 
     inputs = np.load(folder / "inputs.npy", mmap_mode="r")
     spec = folder / "preprocess.json"
-    return inputs, _SPEC.validate_json(spec.read_bytes()) if spec.exists() else None
+    return inputs, contract_from_json(spec.read_text(encoding="utf-8")) if spec.exists() else None
 
 
 def outputs_of(

@@ -16,16 +16,17 @@ from pocketfit.compress.quantize.equalization import Relu6, equalize
 from pocketfit.compress.quantize.placement import place
 from pocketfit.compress.quantize.plan import int8_plan
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.contract import Color, Contract
 from pocketfit.data.digits import read_digits
 from pocketfit.errors import DataError
 from pocketfit.graph.norm_statistics import NormStatistics, norm_statistics, record_norm_statistics
 from pocketfit.models import canonicalise, restore, save
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.weights import with_weights
-from pocketfit.types import Color, LoadedModel, PreprocessSpec, QuantizationPlan, Scheme
+from pocketfit.types import LoadedModel, QuantizationPlan, Scheme
 
 Load = Callable[[Callable[[], nn.Module], tuple[int, ...]], LoadedModel]
-GRAY = PreprocessSpec(color=Color.GRAY)
+GRAY = Contract(color=Color.GRAY)
 
 
 class DigitNet(nn.Module):

@@ -25,10 +25,11 @@ from pocketfit.compress.quantize.qat.networks import Teacher
 from pocketfit.compress.quantize.qat.samples import Order, TrainingSet
 from pocketfit.compress.quantize.recipe import Recipe
 from pocketfit.compress.quantize.simulate import simulate
+from pocketfit.contract import Color, Contract
 from pocketfit.errors import DataError, OptionError, RuntimeMissing, WeightsError
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import canonicalise
-from pocketfit.types import Color, LoadedModel, Precision, PreprocessSpec, Samples, Scheme, Variant
+from pocketfit.types import LoadedModel, Precision, Samples, Scheme, Variant
 
 pytest.importorskip("accelerate")
 
@@ -171,7 +172,7 @@ def test_a_model_for_one_sample_is_trained_with_batches(variant: Variant, data: 
 
 
 def test_images_are_preprocessed_batch_by_batch() -> None:
-    spec = PreprocessSpec(color=Color.RGB)
+    spec = Contract(color=Color.RGB)
     images = np.arange(4 * 2 * 2 * 3, dtype=np.uint8).reshape(4, 2, 2, 3)
     positions, inputs, labels = TrainingSet(Samples(images, np.array([3, 2, 1, 0]), spec)).__getitems__([2, 0])
     assert positions.tolist() == [2, 0]

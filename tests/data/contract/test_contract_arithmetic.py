@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pocketfit.data import arithmetic
-from pocketfit.data.contract import Contract, Dtype, Layout, Quantization, to_preprocess
+from pocketfit.contract import Color, Contract, Dtype, Layout, Quantization
 from pocketfit.data.contract.arithmetic import arrange, in_color, luma, table
-from pocketfit.types import Color
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -42,8 +40,10 @@ def test_colours():
     ],
 )
 def test_the_table_has_the_bits_of_the_arithmetic(contract):
-    pixels = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
-    assert np.array_equal(arrange(pixels, contract), arithmetic(pixels[None], to_preprocess(contract)))
+    pixels = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)[None]
+    scale, mean, std = (np.float32(values) for values in (contract.scale, contract.mean, contract.std))
+    expected = (pixels.astype(np.float32) * scale - mean) / std
+    assert np.array_equal(arrange(pixels, contract), expected.transpose(0, 3, 1, 2))
 
 
 def test_the_table_by_hand():
@@ -73,12 +73,12 @@ def test_integers_are_clipped():
 def test_raw_pixels_pass_as_uint8():
     contract = Contract(scale=1.0, dtype=Dtype.UINT8, quantization=Quantization(1.0), layout=Layout.NHWC)
     pixels = noise(4, 5)
-    assert np.array_equal(arrange(pixels, contract)[0], pixels)
+    assert np.array_equal(arrange(pixels[None], contract)[0], pixels)
 
 
 def test_layouts_hold_the_same_numbers():
     pixels = noise(4, 5)
-    planar, interleaved = (arrange(pixels, Contract(layout=layout, **IMAGENET)) for layout in Layout)
+    planar, interleaved = (arrange(pixels[None], Contract(layout=layout, **IMAGENET)) for layout in Layout)
     assert (planar.shape, interleaved.shape) == ((1, 3, 4, 5), (1, 4, 5, 3))
     assert planar.flags.c_contiguous
     assert interleaved.flags.c_contiguous

@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
+from pocketfit.contract import Color
 from pocketfit.data.contract import (
     Contract,
     Crop,
@@ -22,7 +23,6 @@ from pocketfit.data.contract import (
 from pocketfit.data.contract.embed import Arithmetic, Embedded, Geometry
 from pocketfit.data.contract.geometry import place
 from pocketfit.errors import DataError, OptionError
-from pocketfit.types import Color
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 ARITHMETICS = (

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pocketfit.contract import Color
 from pocketfit.data.contract import (
     Contract,
     Crop,
@@ -19,7 +20,6 @@ from pocketfit.data.contract import (
     from_torchvision,
 )
 from pocketfit.errors import OptionError
-from pocketfit.types import Color
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TIMM = {"input_size": (3, 224, 224), "interpolation": "bicubic", "crop_pct": 0.875, "mean": MEAN, "std": STD}

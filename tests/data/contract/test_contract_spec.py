@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from pocketfit.contract import Color
 from pocketfit.data.contract import (
     Boxes,
     Classes,
@@ -17,7 +18,6 @@ from pocketfit.data.contract import (
     YuvFormat,
 )
 from pocketfit.errors import OptionError
-from pocketfit.types import Color
 
 
 def test_the_default_leaves_pixels_between_0_and_1():
@@ -38,7 +38,7 @@ def test_the_default_leaves_pixels_between_0_and_1():
         (lambda: Contract(layout="nchw"), "layout is 'nchw'"),
         (lambda: Contract(dtype="int8"), "dtype is 'int8'"),
         (lambda: Contract(mean=(0.1, 0.2)), "mean has 2 numbers; rgb takes 1 or 3"),
-        (lambda: Contract(color=Color.GRAY, std=(1.0, 1.0, 1.0)), "std has 3 numbers; gray takes 1 or 1"),
+        (lambda: Contract(color=Color.GRAY, std=(1.0, 1.0, 1.0)), "std has 3 numbers; gray takes 1"),
         (lambda: Contract(std=(0.0,)), "scale and std not 0"),
         (lambda: Contract(scale=0.0), "scale is 0.0"),
         (lambda: Contract(mean=(float("nan"),)), "finite"),

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from pocketfit.contract import Color
+from pocketfit.contract.inputs import Matrix, PixelFormat, Range, YuvFormat
+from pocketfit.contract.spec import Dtype, Layout
 from pocketfit.data.contract import Exact, Kernel, contract_from_json, prepare, write_vectors
 from pocketfit.data.contract.examples import CONTRACTS, noise
-from pocketfit.data.contract.inputs import Matrix, PixelFormat, Range, YuvFormat
-from pocketfit.data.contract.spec import Dtype, Layout
-from pocketfit.types import Color
 
 # A definition that apps follow does not change by accident: with another digest goes another `version`.
 DIGESTS = {

@@ -29,9 +29,10 @@ from pocketfit.compress.quantize.placement import LAYERS, place
 from pocketfit.compress.quantize.relu6 import upper_limit
 from pocketfit.compress.quantize.statistics import BINS, TensorStatistics, merge, observe
 from pocketfit.compress.quantize.synthetic import IMAGES, Values, input_range, walk_synthetic
+from pocketfit.contract import Contract
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.graph.norm_statistics import NormStatistics, norm_statistics
-from pocketfit.types import LayerPlan, LoadedModel, PreprocessSpec, QuantizationPlan, Scheme
+from pocketfit.types import LayerPlan, LoadedModel, QuantizationPlan, Scheme
 
 __all__ = ["clipped_normal_mean", "data_free_bias_correction", "data_free_statistics"]
 
@@ -59,7 +60,7 @@ _MONOTONE = frozenset(
 )
 
 
-def data_free_statistics(model: LoadedModel, preprocess: PreprocessSpec | None = None) -> dict[str, TensorStatistics]:
+def data_free_statistics(model: LoadedModel, preprocess: Contract | None = None) -> dict[str, TensorStatistics]:
     """Statistics of every tensor that `place` names, in the form that `calibrate` gives them, without data.
 
     The means are expected ones, the ends of the range are six standard deviations from them, and the histogram between
@@ -91,7 +92,7 @@ def data_free_statistics(model: LoadedModel, preprocess: PreprocessSpec | None =
 
 
 def data_free_bias_correction(
-    model: LoadedModel, plan: QuantizationPlan, preprocess: PreprocessSpec | None = None
+    model: LoadedModel, plan: QuantizationPlan, preprocess: Contract | None = None
 ) -> QuantizationPlan:
     """Take out of each bias what rounding the layer's weights is expected to shift its output by.
 

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
+from pocketfit.contract import Contract, Layout
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.errors import DataError
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.graph.norm_statistics import NormStatistics, norm_statistics
-from pocketfit.types import LoadedModel, PreprocessSpec
+from pocketfit.types import LoadedModel
 
 __all__ = ["IMAGES", "Values", "input_range", "walk_synthetic"]
 
@@ -36,9 +37,7 @@ CHUNK = 8
 Values = list[Any]
 
 
-def walk_synthetic(
-    model: LoadedModel, preprocess: PreprocessSpec | None, visit: Callable[[Node, Values], None]
-) -> None:
+def walk_synthetic(model: LoadedModel, preprocess: Contract | None, visit: Callable[[Node, Values], None]) -> None:
     """Take synthetic images through the model.
 
     Args:
@@ -62,7 +61,7 @@ def walk_synthetic(
         _walk(model.graph, nodes, inputs, visit)
 
 
-def input_range(shape: tuple[int, ...], preprocess: PreprocessSpec | None) -> tuple[float, float] | None:
+def input_range(shape: tuple[int, ...], preprocess: Contract | None) -> tuple[float, float] | None:
     """Smallest and largest input that pixels can give; None where the preprocessing is not known.
 
     Args:
@@ -112,12 +111,13 @@ def _restored(values: list[torch.Tensor], known: NormStatistics) -> Values:
     return [value * factor.reshape(shape) + offset.reshape(shape) for value in values]
 
 
-def _takes_pixels(shape: tuple[int, ...], preprocess: PreprocessSpec | None) -> bool:
-    channels = 1 if preprocess is not None and preprocess.color == "gray" else 3
-    return preprocess is not None and len(shape) == 3 and shape[0] == channels
+def _takes_pixels(shape: tuple[int, ...], preprocess: Contract | None) -> bool:
+    if preprocess is None or preprocess.layout is not Layout.NCHW:
+        return False
+    return len(shape) == 3 and shape[0] == preprocess.channels
 
 
-def _inputs(shape: tuple[int, ...], preprocess: PreprocessSpec | None) -> np.ndarray:
+def _inputs(shape: tuple[int, ...], preprocess: Contract | None) -> np.ndarray:
     """Float32 inputs: noise with large and small structures where there are positions, plain noise elsewhere."""
     generator = torch.Generator().manual_seed(0)
     if not _takes_pixels(shape, preprocess):

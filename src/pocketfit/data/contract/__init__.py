@@ -6,16 +6,15 @@ with. `embed`, which needs torch, is imported by its own name.
 
 from __future__ import annotations
 
-from pocketfit.data.contract.convert import from_preprocess, to_preprocess
+from pocketfit.contract.inputs import Matrix, PixelFormat, Pixels, Range, Yuv, YuvFormat
+from pocketfit.contract.json_form import contract_from_json, contract_to_json
+from pocketfit.contract.outputs import Activation, Boxes, BoxFormat, Classes, Embedding
+from pocketfit.contract.sizes import Align, Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
+from pocketfit.contract.spec import Color, Contract, Dtype, Layout, Quantization
 from pocketfit.data.contract.geometry import Placement, placement
-from pocketfit.data.contract.inputs import Matrix, PixelFormat, Pixels, Range, Yuv, YuvFormat
-from pocketfit.data.contract.json_form import contract_from_json, contract_to_json
-from pocketfit.data.contract.outputs import Activation, Boxes, BoxFormat, Classes, Embedding
 from pocketfit.data.contract.postprocess import Detection, Prediction, postprocess
 from pocketfit.data.contract.recognise import from_keras, from_timm, from_torchvision
 from pocketfit.data.contract.run import prepare
-from pocketfit.data.contract.sizes import Align, Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
-from pocketfit.data.contract.spec import Contract, Dtype, Layout, Quantization
 from pocketfit.data.contract.vectors import write_vectors
 from pocketfit.data.contract.yuv import Plane, YuvImage, from_buffer
 
@@ -25,6 +24,7 @@ __all__ = [
     "BoxFormat",
     "Boxes",
     "Classes",
+    "Color",
     "Contract",
     "Crop",
     "Detection",
@@ -51,12 +51,10 @@ __all__ = [
     "contract_to_json",
     "from_buffer",
     "from_keras",
-    "from_preprocess",
     "from_timm",
     "from_torchvision",
     "placement",
     "postprocess",
     "prepare",
-    "to_preprocess",
     "write_vectors",
 ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketfit.data.contract.spec import Contract, Dtype, Layout, Quantization
-from pocketfit.types import Color
+from pocketfit.contract.spec import Color, Contract, Dtype, Layout, Quantization
 
 __all__ = ["arrange", "in_color", "luma", "table"]
 
@@ -62,15 +61,18 @@ def arrange(pixels: np.ndarray, contract: Contract) -> np.ndarray:
     """Colour, table and layout.
 
     Args:
-        pixels: uint8 height × width × 3, RGB, of the model's size.
+        pixels: uint8 N × height × width × 3, RGB, of the model's size.
         contract: everything but the geometry is used.
 
     Returns:
-        The model's input with a batch of 1, contiguous.
+        The model's input, contiguous, of the contract's layout and dtype.
     """
     channels, numbers = in_color(pixels, contract.color), table(contract)
-    planes = np.stack([numbers[c][channels[..., c]] for c in range(contract.channels)])
-    return np.ascontiguousarray(planes if contract.layout is Layout.NCHW else planes.transpose(1, 2, 0))[None]
+    planes = np.empty((len(pixels), contract.channels, *pixels.shape[1:3]), dtype=numbers.dtype)
+    for channel, column in enumerate(numbers):
+        # No pixel is beyond the table; told so, numpy does not look.
+        np.take(column, channels[..., channel], out=planes[:, channel], mode="clip")
+    return planes if contract.layout is Layout.NCHW else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
 def _per_channel(values: tuple[float, ...], channels: int) -> np.ndarray:

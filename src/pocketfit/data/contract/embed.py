@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from pocketfit.contract.inputs import Pixels
+from pocketfit.contract.spec import Color, Contract, Dtype, Layout
 from pocketfit.data.contract.arithmetic import LUMA
-from pocketfit.data.contract.inputs import Pixels
 from pocketfit.data.contract.matrices import Matrices, matrices
-from pocketfit.data.contract.spec import Contract, Dtype, Layout
 from pocketfit.errors import OptionError
-from pocketfit.types import Color
 
 __all__ = ["Arithmetic", "Embedded", "Geometry"]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from pocketfit.data.contract.inputs import Matrix, PixelFormat, Pixels, Range, Yuv, YuvFormat
-from pocketfit.data.contract.outputs import Activation, Boxes, BoxFormat
-from pocketfit.data.contract.sizes import Align, Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
-from pocketfit.data.contract.spec import Contract, Dtype, Layout, Quantization
-from pocketfit.types import Color
+from pocketfit.contract.inputs import Matrix, PixelFormat, Pixels, Range, Yuv, YuvFormat
+from pocketfit.contract.outputs import Activation, Boxes, BoxFormat
+from pocketfit.contract.sizes import Align, Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
+from pocketfit.contract.spec import Color, Contract, Dtype, Layout, Quantization
 
 __all__ = ["CONTRACTS", "DETECTORS", "noise"]
 
@@ -18,11 +19,11 @@ def noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
     The state is the seed, and before each byte `s = (1664525 s + 1013904223) mod 2^32`; the byte is `s >> 24`.
     """
-    state, values = seed, bytearray()
-    for _ in range(int(np.prod(shape))):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state >> 24)
-    return np.frombuffer(bytes(values), dtype=np.uint8).reshape(shape)
+    # With 32 bits that overflow, the state after n steps is a^n times the seed plus c times the sum of a^0 to a^(n-1).
+    powers = np.multiply.accumulate(np.full(math.prod(shape), 1664525, dtype=np.uint32), dtype=np.uint32)
+    sums = np.add.accumulate(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
+    states: np.ndarray = powers * np.uint32(seed) + sums * np.uint32(1013904223)
+    return (states >> np.uint32(24)).astype(np.uint8).reshape(shape)
 
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

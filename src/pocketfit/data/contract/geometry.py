@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketfit.data.contract.resize import resize
-from pocketfit.data.contract.sizes import Align, Exact, Letterbox, Rounding, ShorterSide
-from pocketfit.data.contract.spec import Contract
+from pocketfit.contract.sizes import Align, Exact, Letterbox, Rounding, ShorterSide
+from pocketfit.contract.spec import Contract
+from pocketfit.data.contract.quick_resize import quick_resize
 from pocketfit.errors import DataError
 
 __all__ = ["Placement", "divide", "orient", "place", "placement"]
@@ -89,7 +89,7 @@ def place(pixels: np.ndarray, contract: Contract) -> np.ndarray:
     """
     where = placement((pixels.shape[0], pixels.shape[1]), contract)
     if where.resized != where.image:
-        pixels = resize(pixels, where.resized, contract.kernel, antialias=contract.antialias)
+        pixels = quick_resize(pixels, where.resized, contract.kernel, antialias=contract.antialias)
     fill = contract.resize.fill if isinstance(contract.resize, Letterbox) else (0, 0, 0)
     canvas = np.empty((*where.size, 3), dtype=np.uint8)
     canvas[:] = np.array(fill, dtype=np.uint8)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pocketfit.contract.sizes import Letterbox
+from pocketfit.contract.spec import Contract
 from pocketfit.data.contract.geometry import placement
 from pocketfit.data.contract.resize import axis_taps, rounds_between
-from pocketfit.data.contract.sizes import Letterbox
-from pocketfit.data.contract.spec import Contract
 
 __all__ = ["Matrices", "matrices"]
 

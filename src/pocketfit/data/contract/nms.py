@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketfit.data.contract.outputs import Boxes, BoxFormat
+from pocketfit.contract.outputs import Boxes, BoxFormat
 
 __all__ = ["Candidates", "candidates", "corners", "keep", "overlap"]
 

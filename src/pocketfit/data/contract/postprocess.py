@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pocketfit.contract.outputs import Activation, Boxes, Classes, Embedding
+from pocketfit.contract.spec import Contract
 from pocketfit.data.contract.geometry import Placement
 from pocketfit.data.contract.nms import Candidates, candidates, corners, keep
-from pocketfit.data.contract.outputs import Activation, Boxes, Classes, Embedding
-from pocketfit.data.contract.spec import Contract
 from pocketfit.errors import DataError
 
 __all__ = ["Answer", "Detection", "Prediction", "postprocess", "softmax"]

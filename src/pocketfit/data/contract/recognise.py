@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pocketfit.data.contract.sizes import Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
-from pocketfit.data.contract.spec import Contract, Layout
+from pocketfit.contract.sizes import Crop, Exact, Kernel, Letterbox, Rounding, ShorterSide
+from pocketfit.contract.spec import Color, Contract, Layout
 from pocketfit.errors import OptionError
-from pocketfit.types import Color
 
 __all__ = ["from_keras", "from_timm", "from_torchvision"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pocketfit.data.contract.sizes import Kernel
+from pocketfit.contract.sizes import Kernel
 from pocketfit.data.contract.taps import (
     ANTIALIAS_BITS,
     PLAIN_BITS,
@@ -35,10 +35,18 @@ def resize(pixels: np.ndarray, size: tuple[int, int], kernel: Kernel, *, antiali
     """
     rows, row_unit = axis_taps(pixels.shape[0], size[0], kernel, antialias=antialias)
     columns, column_unit = axis_taps(pixels.shape[1], size[1], kernel, antialias=antialias)
-    across = _weighed(pixels, columns, axis=1)
+    if kernel is Kernel.NEAREST:
+        return np.ascontiguousarray(pixels[rows.index[:, 0]][:, columns.index[:, 0]])
+    # Whole rows are moved several times as fast as single pixels: the columns are done lying down.
+    across = _weighed(_turned(pixels), columns)
     if rounds_between(kernel, antialias):
-        return _rounded(_weighed(_rounded(across, column_unit), rows, axis=0), row_unit)
-    return _rounded(_weighed(across, rows, axis=0), column_unit * row_unit)
+        return _rounded(_weighed(_turned(_rounded(across, column_unit)), rows), row_unit)
+    return _rounded(_weighed(_turned(across), rows), column_unit * row_unit)
+
+
+def _turned(values: np.ndarray) -> np.ndarray:
+    """Rows for columns."""
+    return np.ascontiguousarray(values.swapaxes(0, 1))
 
 
 def rounds_between(kernel: Kernel, antialias: bool) -> bool:
@@ -57,15 +65,14 @@ def axis_taps(inputs: int, outputs: int, kernel: Kernel, *, antialias: bool) -> 
     return plain_taps(inputs, outputs, kernel), 1 << PLAIN_BITS
 
 
-def _weighed(values: np.ndarray, taps: Taps, *, axis: int) -> np.ndarray:
-    """Weighted sums along an axis; no kernel can leave 32 bits."""
-    shape = [1] * values.ndim
-    shape[axis] = -1
+def _weighed(values: np.ndarray, taps: Taps) -> np.ndarray:
+    """Weighted sums along the first axis; no kernel can leave 32 bits."""
+    shape = [-1] + [1] * (values.ndim - 1)
     parts = zip(taps.index.T, taps.weight.T, strict=True)
     index, weight = next(parts)
-    sums: np.ndarray = np.take(values, index, axis=axis) * weight.reshape(shape)
+    sums: np.ndarray = values[index] * weight.reshape(shape)
     for index, weight in parts:
-        sums += np.take(values, index, axis=axis) * weight.reshape(shape)
+        sums += values[index] * weight.reshape(shape)
     return sums
 
 

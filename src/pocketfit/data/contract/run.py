@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from pocketfit.contract.inputs import PixelFormat, Pixels, Yuv
+from pocketfit.contract.spec import Contract
 from pocketfit.data.contract.arithmetic import arrange
 from pocketfit.data.contract.geometry import orient, place
-from pocketfit.data.contract.inputs import PixelFormat, Pixels, Yuv
-from pocketfit.data.contract.spec import Contract
 from pocketfit.data.contract.yuv import YuvImage, yuv_to_rgb
 from pocketfit.errors import DataError
 
@@ -31,7 +31,7 @@ def prepare(image: np.ndarray | YuvImage, contract: Contract, *, orientation: in
         DataError: the image is not what the contract says, or smaller than the crop.
     """
     upright = orient(to_rgb(image, contract), orientation if contract.orientation is None else contract.orientation)
-    return arrange(place(upright, contract), contract)
+    return arrange(place(upright, contract)[None], contract)
 
 
 def to_rgb(image: np.ndarray | YuvImage, contract: Contract) -> np.ndarray:

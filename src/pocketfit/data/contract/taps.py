@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketfit.data.contract.sizes import Kernel
+from pocketfit.contract.sizes import Kernel
 
 __all__ = ["ANTIALIAS_BITS", "PLAIN_BITS", "Taps", "antialiased_taps", "area_taps", "nearest_taps", "plain_taps"]
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from pocketfit.contract.inputs import Matrix, PixelFormat, Range, Yuv, YuvFormat
+from pocketfit.contract.json_form import contract_to_json
+from pocketfit.contract.outputs import Classes, Embedding
+from pocketfit.contract.sizes import Kernel
+from pocketfit.contract.spec import VERSION, Contract
 from pocketfit.data.contract.arithmetic import luma, table
 from pocketfit.data.contract.examples import CONTRACTS, DETECTORS, noise
 from pocketfit.data.contract.geometry import orient, placement
-from pocketfit.data.contract.inputs import Matrix, PixelFormat, Range, Yuv, YuvFormat
-from pocketfit.data.contract.json_form import contract_to_json
-from pocketfit.data.contract.outputs import Classes, Embedding
 from pocketfit.data.contract.postprocess import Detection, Prediction, postprocess
 from pocketfit.data.contract.resize import axis_taps, resize
 from pocketfit.data.contract.run import prepare
-from pocketfit.data.contract.sizes import Kernel
-from pocketfit.data.contract.spec import VERSION, Contract
 from pocketfit.data.contract.yuv import YuvImage, from_buffer, yuv_to_rgb
 
 __all__ = ["write_vectors"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pocketfit.data.contract.inputs import Matrix, Range, Yuv, YuvFormat
+from pocketfit.contract.inputs import Matrix, Range, Yuv, YuvFormat
 from pocketfit.errors import DataError
 
 __all__ = ["SHIFT", "Coefficients", "Plane", "YuvImage", "coefficients", "from_buffer", "yuv_to_rgb"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pocketfit.contract import Contract
 from pocketfit.data.preprocess import arithmetic, geometry
 from pocketfit.errors import DataError
-from pocketfit.types import PreprocessSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,7 +26,7 @@ def upright(image: Image.Image | np.ndarray) -> Image.Image:
     """
     from PIL import Image as images
 
-    return images.fromarray(geometry(_picture(image), PreprocessSpec()))
+    return images.fromarray(geometry(_picture(image), Contract()))
 
 
 def as_stored(image: Image.Image | np.ndarray) -> Image.Image:
@@ -64,15 +64,15 @@ class Fault:
     name: str
     meaning: str
     decode: Callable[[Image.Image | np.ndarray], Image.Image] = upright
-    shape: Callable[[Image.Image, PreprocessSpec], np.ndarray] = geometry
-    compute: Callable[[np.ndarray, PreprocessSpec], np.ndarray] = arithmetic
+    shape: Callable[[Image.Image, Contract], np.ndarray] = geometry
+    compute: Callable[[np.ndarray, Contract], np.ndarray] = arithmetic
 
     @property
     def numeric(self) -> bool:
         """Whether the pixels are right, and only what is computed from them is wrong."""
         return self.decode is upright and self.shape is geometry
 
-    def inputs(self, images: Sequence[Image.Image | np.ndarray], spec: PreprocessSpec) -> np.ndarray:
+    def inputs(self, images: Sequence[Image.Image | np.ndarray], spec: Contract) -> np.ndarray:
         """What an app with this fault gives the model.
 
         Args:
@@ -87,7 +87,7 @@ class Fault:
         """
         return self.compute(self.pixels(images, spec), spec)
 
-    def pixels(self, images: Sequence[Image.Image | np.ndarray], spec: PreprocessSpec) -> np.ndarray:
+    def pixels(self, images: Sequence[Image.Image | np.ndarray], spec: Contract) -> np.ndarray:
         """What `inputs` computes from: uint8 N×H×W×3."""
         pixels = [self.shape(self.decode(image), spec) for image in images]
         sizes = sorted({f"{each.shape[0]}x{each.shape[1]}" for each in pixels})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from pocketfit.contract import Kernel
 from pocketfit.data.faults import colours, numbers, shapes
 from pocketfit.data.faults.fault import Fault, as_stored
 
@@ -93,8 +94,13 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault("yuv-matrix", "YUV of BT.601 is turned into RGB by BT.709.", decode=colours.wrong_matrix),
     Fault("gray", "Images have lost their colour.", decode=colours.gray),
-    Fault("nearest", "The resize takes the nearest pixel.", shape=partial(shapes.kernel, name="NEAREST")),
-    Fault("no-antialias", "The resize is bilinear without antialias.", shape=shapes.aliased),
-    Fault("bicubic", "The resize is bicubic.", shape=partial(shapes.kernel, name="BICUBIC")),
-    Fault("box", "The resize takes the mean over areas.", shape=partial(shapes.kernel, name="BOX")),
+    Fault("nearest", "The resize takes the nearest pixel.", shape=partial(shapes.with_kernel, kernel=Kernel.NEAREST)),
+    Fault("no-antialias", "The resize is bilinear without antialias.", shape=shapes.without_antialias),
+    Fault(
+        "bilinear",
+        "The resize is bilinear, with antialias.",
+        shape=partial(shapes.with_kernel, kernel=Kernel.BILINEAR),
+    ),
+    Fault("bicubic", "The resize is bicubic.", shape=partial(shapes.with_kernel, kernel=Kernel.BICUBIC)),
+    Fault("box", "The resize takes the mean over areas.", shape=partial(shapes.with_kernel, kernel=Kernel.BOX)),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pocketfit.data.contract.checks import one_of
+from pocketfit.contract.checks import one_of
 
 __all__ = ["Matrix", "PixelFormat", "Pixels", "Range", "Yuv", "YuvFormat"]
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pocketfit.data.contract.checks import one_of
+from pydantic import Field
+
+from pocketfit.contract.checks import one_of
 from pocketfit.errors import OptionError
 
-__all__ = ["Activation", "BoxFormat", "Boxes", "Classes", "Embedding"]
+__all__ = ["Activation", "BoxFormat", "Boxes", "Classes", "Embedding", "Output", "Task"]
+
+
+class Task(StrEnum):
+    """What a model is for, as far as it decides what its outputs mean."""
+
+    CLASSES = "classes"
+    BOXES = "boxes"
+    EMBEDDING = "embedding"
 
 
 class BoxFormat(StrEnum):
@@ -95,6 +105,9 @@ class Embedding:
 
     normalise: bool = True
     kind: Literal["embedding"] = "embedding"
+
+
+Output = Annotated[Classes | Boxes | Embedding, Field(discriminator="kind")]
 
 
 def _check_count(name: str, count: int) -> None:

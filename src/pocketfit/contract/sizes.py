@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from pocketfit.data.contract.checks import in_pixels, one_of
+from pocketfit.contract.checks import in_pixels, one_of
 from pocketfit.errors import OptionError
 
 __all__ = ["Align", "Crop", "Exact", "Kernel", "Letterbox", "Rounding", "ShorterSide"]

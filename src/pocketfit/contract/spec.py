@@ -2,7 +2,7 @@
 
     input → RGB → orientation → resize → crop → color → (pixel * scale - mean) / std → dtype → layout
 
-docs/preprocessing.md defines every step in integers; the other files of this package are that definition in Python.
+docs/preprocessing.md defines every step in integers; `pocketfit.data.contract` carries them out.
 """
 
 from __future__ import annotations
@@ -14,16 +14,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pocketfit.data.contract.checks import one_of
-from pocketfit.data.contract.inputs import Pixels, Yuv
-from pocketfit.data.contract.outputs import Boxes, Classes, Embedding
-from pocketfit.data.contract.sizes import Crop, Exact, Kernel, Letterbox, ShorterSide
+from pocketfit.contract.checks import one_of
+from pocketfit.contract.inputs import Pixels, Yuv
+from pocketfit.contract.outputs import Output
+from pocketfit.contract.sizes import Crop, Exact, Kernel, Letterbox, ShorterSide
 from pocketfit.errors import OptionError
-from pocketfit.types import Color
 
-__all__ = ["VERSION", "Contract", "Dtype", "Layout", "Quantization"]
+__all__ = ["VERSION", "Color", "Contract", "Dtype", "Layout", "Quantization"]
 
 VERSION = 1
+
+
+class Color(StrEnum):
+    """Channel order the model was trained with."""
+
+    RGB = "rgb"
+    BGR = "bgr"
+    GRAY = "gray"
 
 
 class Layout(StrEnum):
@@ -60,7 +67,6 @@ class Quantization:
 
 Input = Annotated[Pixels | Yuv, Field(discriminator="kind")]
 Resize = Annotated[ShorterSide | Exact | Letterbox, Field(discriminator="kind")]
-Output = Annotated[Classes | Boxes | Embedding, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -148,12 +154,13 @@ def _within(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
 def _check_numbers(contract: Contract) -> None:
     for name, values in (("mean", contract.mean), ("std", contract.std)):
         if len(values) not in (1, contract.channels):
-            raise OptionError(f"{name} has {len(values)} numbers; {contract.color} takes 1 or {contract.channels}.")
+            allowed = "1" if contract.channels == 1 else f"1 or {contract.channels}"
+            raise OptionError(f"{name} has {len(values)} numbers; {contract.color} takes {allowed}.")
     numbers = (contract.scale, *contract.mean, *contract.std)
     if not all(math.isfinite(value) for value in numbers) or contract.scale == 0 or 0 in contract.std:
         raise OptionError(
             f"scale is {contract.scale}, mean {contract.mean} and std {contract.std}; "
-            "they have to be finite numbers, scale and std not 0."
+            "they have to be finite numbers, scale and std not 0: a std of 1 leaves a channel as it is."
         )
 
 

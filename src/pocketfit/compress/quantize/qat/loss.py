@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
+from pocketfit.compress.distill.soft_labels import divergence
 from pocketfit.compress.quantize.qat.recipe import Loss, TrainingRecipe
 from pocketfit.types import LoadedModel
 
@@ -40,19 +41,12 @@ def criterion(model: LoadedModel, recipe: TrainingRecipe, *, labelled: bool) -> 
 
     def loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         student, teacher = to_logits(student.float()), to_logits(teacher.float())
-        distance = _divergence(student, teacher, recipe.temperature) if diverges else _error(student, teacher)
+        distance = divergence(student, teacher, recipe.temperature) if diverges else _error(student, teacher)
         if not share:
             return distance
         return (1 - share) * distance + share * nn.functional.cross_entropy(student, labels, ignore_index=-1)
 
     return loss
-
-
-def _divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Kullback-Leibler divergence of the softened distributions along axis 1, mean over all others."""
-    log_student, log_teacher = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
-    pointwise: torch.Tensor = log_teacher.exp() * (log_teacher - log_student)
-    return pointwise.sum(1).mean() * temperature**2
 
 
 def _error(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

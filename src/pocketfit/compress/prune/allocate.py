@@ -49,7 +49,8 @@ def allocate(
     choices = [_choices(len(ranking.order), ranking.group.channels, round_to) for ranking in rankings]
     _check_reachable(counts, choices, budget, round_to)
     pick = _uniform if allocation is Allocation.UNIFORM else _global
-    left = pick(counts, rankings, choices, budget * counts.macs(counts.full))
+    limit = budget * float(counts.macs(counts.full))
+    left = pick(counts, rankings, choices, limit)
     kept = torch.ones(found.count, dtype=torch.bool)
     for ranking, number in zip(rankings, left, strict=True):
         kept[ranking.order[: len(ranking.order) - int(number)]] = False
@@ -100,9 +101,7 @@ def _check_reachable(counts: _Counts, choices: Sequence[np.ndarray], budget: flo
         )
 
 
-def _uniform(
-    counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float
-) -> np.ndarray:
+def _uniform(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float) -> np.ndarray:
     """The largest share of units that fits, the same for every group."""
     for share in np.linspace(1, 0, 1001):
         left = np.array([_at_most(choice, share) for choice in choices], float)
@@ -116,11 +115,11 @@ def _at_most(choice: np.ndarray, share: float) -> int:
     return int(choice[np.abs(choice - share * choice[0]).argmin()])
 
 
-def _global(
-    counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float
-) -> np.ndarray:
+def _global(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float) -> np.ndarray:
     """Again and again the step that costs least for each multiply-accumulate it saves."""
-    losses = [ranking.loss.numpy()[len(ranking.order) - choice] for ranking, choice in zip(rankings, choices, strict=True)]
+    losses = [
+        ranking.loss.numpy()[len(ranking.order) - choice] for ranking, choice in zip(rankings, choices, strict=True)
+    ]
     place = np.zeros(len(choices), int)
     left = counts.full.copy()
     now = float(counts.macs(left))
@@ -139,4 +138,23 @@ def _global(
         group, place_ = options[best]
         place[group], left = place_, tried[best]
         now = float(counts.macs(left))
-    return left
+    return _given_back(counts, losses, choices, place, budget)
+
+
+def _given_back(
+    counts: _Counts, losses: Sequence[np.ndarray], choices: Sequence[np.ndarray], place: np.ndarray, budget: float
+) -> np.ndarray:
+    """The last step may have saved more than was needed: what the budget has room for comes back, the dearest first."""
+    left = np.array([choice[at] for choice, at in zip(choices, place, strict=True)], float)
+    while True:
+        options = []
+        for group in np.flatnonzero(place).tolist():
+            wider = left.copy()
+            wider[group] = choices[group][place[group] - 1]
+            if counts.macs(wider) <= budget:
+                options.append((losses[group][place[group]] - losses[group][place[group] - 1], group))
+        if not options:
+            return left
+        _, group = max(options)
+        place[group] -= 1
+        left[group] = choices[group][place[group]]

@@ -32,7 +32,7 @@ class Coupling:
 
     def unite(self, one: torch.Tensor, other: torch.Tensor) -> None:
         """Unite the numbers at equal positions of two tensors, which may be broadcast."""
-        one, other = torch.broadcast_tensors(one, other)
+        one, other = torch.broadcast_tensors(one, other)  # type: ignore[no-untyped-call]
         spread = [axis for axis in range(one.dim()) if one.stride(axis) == other.stride(axis) == 0]
         pairs = torch.stack([_first(one, spread).flatten(), _first(other, spread).flatten()], 1).numpy()
         self._pairs.append(np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0))

@@ -9,8 +9,8 @@ with the refit  W ← W − W_g [(C⁻¹)_gg]⁻¹ (C⁻¹)_g:  and  C⁻¹ ← 
 error of the layer's output channel costs at the model's output. The losses of all layers that read the unit add up. The
 cheapest unit leaves, everything is updated, and the next is looked for.
 
-Sources: Hassibi and Stork 1993, "Second order derivatives for network pruning: optimal brain surgeon", eq. 5; layer-wise
-and by blocks, Frantar and Alistarh 2022, "Optimal brain compression", eq. 4-7.
+Sources: Hassibi and Stork 1993, "Second order derivatives for network pruning: optimal brain surgeon", eq. 5; for a
+layer and blocks of its weight, Frantar and Alistarh 2022, "Optimal brain compression", eq. 4-7.
 """
 
 from __future__ import annotations
@@ -84,7 +84,8 @@ class _Lane:
         columns = self.columns[left]
         blocks = self.inverse[columns.unsqueeze(2), columns.unsqueeze(1)]
         weights = self.weight[:, columns].permute(1, 2, 0)
-        return (weights * torch.linalg.solve(blocks, weights)).sum((1, 2)).double()
+        losses: torch.Tensor = (weights * torch.linalg.solve(blocks, weights)).sum((1, 2)).double()
+        return losses
 
     def remove(self, units: torch.Tensor) -> float:
         """Take units out together, refit the others, and return what it cost."""

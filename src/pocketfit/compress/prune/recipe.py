@@ -50,6 +50,8 @@ class ChannelRecipe:
 
     def __post_init__(self) -> None:
         if not 0 < self.macs < 1:
-            raise OptionError(f"{self.macs} of the multiply-accumulates is no budget. Give a share above 0 and below 1.")
+            raise OptionError(
+                f"{self.macs} of the multiply-accumulates is no budget. Give a share above 0 and below 1."
+            )
         if self.round_to < 1:
             raise OptionError(f"channels cannot be rounded to {self.round_to}. Give 1 or more; 8 and 16 suit kernels.")

@@ -12,6 +12,7 @@ from pocketfit.compress.prune.dependencies import Dependencies, present
 from pocketfit.compress.prune.rules.layers import groups_position
 from pocketfit.compress.prune.trace import Role
 from pocketfit.graph.attributes import get_tensor, set_tensor
+from pocketfit.graph.calls import arguments
 from pocketfit.graph.norm_statistics import NormStatistics, norm_statistics, record_norm_statistics
 from pocketfit.graph.running import plain_copy
 
@@ -70,6 +71,11 @@ class _Sizes:
         stays = present(units, self.units)
         return [stays.movedim(axis, 0).reshape(units.shape[axis], -1).any(1) for axis in range(units.dim())]
 
+    def source(self, node: Node) -> Any:
+        """Units of what a node reads first."""
+        first: Any = node.args[0]
+        return self.found.values[first]
+
     def lengths(self, units: torch.Tensor) -> list[int]:
         """The shape that is left."""
         return [int(axis.sum()) for axis in self.axes(units)]
@@ -105,7 +111,7 @@ def _layer(sizes: _Sizes, old: Node, new: Node) -> None:
         return
     if any(slot.node is old and slot.role is Role.READS for slot in sizes.found.slots):
         return
-    source = sizes.found.values[old.args[0]]
+    source = sizes.source(old)
     groups: Any = old.args[position]
     width = source.shape[1] // groups
     new.update_arg(position, sizes.lengths(source)[1] // width)
@@ -125,33 +131,35 @@ def _length(new: Any, given: Any, before: int, after: int) -> Any:
 
 def _unflatten(sizes: _Sizes, old: Node, new: Node) -> None:
     units = sizes.found.values[old]
-    _, axis, parts = old.args
-    first = axis % (units.dim() - len(parts) + 1)  # type: ignore[operator,arg-type]
-    new.update_arg(2, sizes.lengths(units)[first : first + len(parts)])  # type: ignore[arg-type]
+    given: Any = old.args
+    _, axis, parts = given
+    first = axis % (units.dim() - len(parts) + 1)
+    new.update_arg(2, sizes.lengths(units)[first : first + len(parts)])
 
 
 def _split(sizes: _Sizes, old: Node, new: Node) -> None:
     """Into parts of any length, where they are no longer all the same."""
     parts = sizes.found.values[old]
-    axis = (*old.args, 0)[2] if len(old.args) > 2 else old.kwargs.get("dim", 0)
-    lengths = [sizes.lengths(part)[axis] for part in parts]  # type: ignore[call-overload]
-    if lengths != [part.shape[axis] for part in parts]:  # type: ignore[index]
+    axis: Any = old.args[2] if len(old.args) > 2 else old.kwargs.get("dim", 0)
+    lengths = [sizes.lengths(part)[axis] for part in parts]
+    if lengths != [part.shape[axis] for part in parts]:
         new.target = aten.split_with_sizes.default
         new.args, new.kwargs = (new.args[0], lengths, axis), {}
 
 
 def _slice(sizes: _Sizes, old: Node, new: Node) -> None:
-    source = sizes.found.values[old.args[0]]
-    _, axis, start, end = (*old.args, *(None, 0, None, None)[len(old.args) :])[:4]
-    stays = sizes.axes(source)[axis]  # type: ignore[call-overload]
+    given: Any = arguments(old, None, 0, None, None)
+    _, axis, start, end = given[:4]
+    stays = sizes.axes(sizes.source(old))[axis]
     if not stays.all():
-        first, last, _ = slice(start, end).indices(len(stays))  # type: ignore[misc]
+        first, last, _ = slice(start, end).indices(len(stays))
         new.args = (new.args[0], axis, int(stays[:first].sum()), int(stays[:last].sum()))
 
 
 def _pad(sizes: _Sizes, old: Node, new: Node) -> None:
-    source, result = sizes.found.values[old.args[0]], sizes.found.values[old]
-    edges: Any = list(old.args[1])  # type: ignore[arg-type]
+    source, result = sizes.source(old), sizes.found.values[old]
+    given: Any = old.args[1]
+    edges = list(given)
     for place in range(len(edges) // 2):
         axis = result.dim() - 1 - place
         stays = sizes.axes(result)[axis]

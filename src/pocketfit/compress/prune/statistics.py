@@ -120,14 +120,17 @@ def curvatures(graph: GraphModule, nodes: Sequence[Node], batches: Sequence[np.n
 
 
 def loss_of_own_answers(output: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Negative log-likelihood, summed over samples, of labels drawn from the answers; random signs for other outputs."""
+    """Negative log-likelihood of labels drawn from the answers, summed over samples; other outputs by random signs."""
     if output.dim() == 2 and output.shape[1] > 1:
         likely = output.detach().softmax(1)
         drawn = torch.multinomial(likely, 1, generator=generator)
-        return -output.log_softmax(1).gather(1, drawn).sum()
+        likelihood: torch.Tensor = output.log_softmax(1).gather(1, drawn).sum()
+        return -likelihood
     signs = torch.randint(0, 2, output.shape, generator=generator).mul_(2).sub_(1)
     # Relative to the size of the answers, so that it is of the order of a divergence.
-    return (output * signs).sum() / output.detach().square().mean().sqrt().clamp_min(1e-12) / output[0].numel() ** 0.5
+    size = output.detach().square().mean().sqrt().clamp_min(1e-12) * output[0].numel() ** 0.5
+    projected: torch.Tensor = (output * signs).sum() / size
+    return projected
 
 
 def _floored(curvature: torch.Tensor, graph: GraphModule, node: Node) -> torch.Tensor:

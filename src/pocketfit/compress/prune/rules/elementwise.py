@@ -42,11 +42,14 @@ def united(trace: Trace, operands: Sequence[torch.Tensor], shape: tuple[int, ...
             trace.coupling.fix(labels)
         else:
             trace.coupling.unite(labels, leader)
-    return leader.expand(shape)
+    result: torch.Tensor = leader.expand(shape)
+    return result
 
 
 def prelu(trace: Trace, node: Node) -> torch.Tensor:
     """Its slopes belong to axis 1, as a bias does."""
+    labels: torch.Tensor
+    slopes: torch.Tensor
     labels, slopes = trace.value(node.args)
     if slopes.numel() > 1:
         trace.coupling.unite(trace.along(labels, 1), slopes)

@@ -13,8 +13,12 @@ __all__ = ["LAYERS", "groups_position", "layer"]
 aten = torch.ops.aten
 
 # Position of `groups` among the arguments.
-_FORWARD = {aten.conv1d.default: 6, aten.conv2d.default: 6, aten.conv3d.default: 6}
-_TRANSPOSED = {aten.conv_transpose1d.default: 6, aten.conv_transpose2d.input: 6, aten.conv_transpose3d.input: 6}
+_FORWARD: dict[object, int] = {aten.conv1d.default: 6, aten.conv2d.default: 6, aten.conv3d.default: 6}
+_TRANSPOSED: dict[object, int] = {
+    aten.conv_transpose1d.default: 6,
+    aten.conv_transpose2d.input: 6,
+    aten.conv_transpose3d.input: 6,
+}
 
 
 def groups_position(node: Node) -> int | None:

@@ -9,6 +9,7 @@ from torch.fx import Node
 
 from pocketfit.compress.prune.coupling import FIXED, compact, varying_axes
 from pocketfit.compress.prune.trace import GETITEM, Rule, Trace, item
+from pocketfit.graph.calls import arguments
 
 __all__ = ["MOVES"]
 
@@ -30,23 +31,23 @@ def pick(trace: Trace, node: Node) -> Any:
 def roll(trace: Trace, node: Node) -> Any:
     """What is rolled past the end of a shorter axis would come back somewhere else."""
     labels = trace.value(node.args[0])
-    rolled = (*node.args, [])[2] or range(labels.dim())
-    trace.keep_whole(labels, *rolled)  # type: ignore[misc]
+    rolled: Any = (*node.args, [])[2] or range(labels.dim())
+    trace.keep_whole(labels, *rolled)
     return move(trace, node)
 
 
 def cut(trace: Trace, node: Node) -> Any:
     """A slice; one with steps leaves its axis whole."""
-    _, axis, _, _, step = (*node.args, *(None, 0, None, None, 1)[len(node.args) :])
+    _, axis, _, _, step = arguments(node, None, 0, None, None, 1)
     if step != 1:
-        trace.keep_whole(trace.value(node.args[0]), axis)  # type: ignore[arg-type]
+        trace.keep_whole(trace.value(node.args[0]), axis)
     return move(trace, node)
 
 
 def shuffle(trace: Trace, node: Node) -> Any:
     """Channels dealt out over groups: as many of each group have to stay."""
     labels = trace.value(node.args[0])
-    groups = node.args[1]
+    groups: Any = node.args[1]
     lanes = trace.along(labels, 1).reshape(groups, -1)
     trace.coupling.unite(lanes, lanes[:1])
     return move(trace, node)

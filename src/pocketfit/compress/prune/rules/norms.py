@@ -50,8 +50,8 @@ def softmax(trace: Trace, node: Node) -> torch.Tensor:
 def reduce(trace: Trace, node: Node) -> torch.Tensor:
     """A sum, mean or extreme over axes."""
     labels: torch.Tensor = trace.value(node.args[0])
-    given = (*node.args, None)[1]
-    axes = [given] if isinstance(given, int) else list(given or range(labels.dim()))  # type: ignore[call-overload]
+    given: Any = (*node.args, None)[1]
+    axes = [given] if isinstance(given, int) else list(given or range(labels.dim()))
     trace.keep_whole(labels, *axes)
     for axis in sorted((axis % labels.dim() for axis in axes), reverse=True):
         labels = labels.narrow(axis, 0, 1)

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks import small_nets
+from benchmarks import cifar_resnets, small_nets
 from benchmarks.real_data import cache_folder, cifar10_arrays, mnist_arrays
 from pocketfit.contract import Contract
 
@@ -208,6 +208,13 @@ def _cifar10() -> tuple[Images, Images]:
     return _images(*train), _images(*test)
 
 
+def _cifar10_quarter() -> tuple[Images, Images]:
+    """A quarter of the training images, drawn at random: enough for batch-norm and weights to get used to them."""
+    train, test = _cifar10()
+    chosen = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(_SEED))[:12_800]
+    return Images(train.pixels[chosen], train.labels[chosen]), test
+
+
 def _mnist() -> tuple[Images, Images]:
     train, test = mnist_arrays("train"), mnist_arrays("test")
     return _images(*train), _images(*test)
@@ -225,6 +232,16 @@ def _adamw(net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(net.parameters(), lr=2e-3, weight_decay=0.05)
 
 
+def _gentle_sgd(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+
+def _adapting(name: str) -> Recipe:
+    """From published weights to the JPEG copy of the images."""
+    spec = cifar_resnets.RESNET_CIFAR_INPUT
+    return Recipe(lambda: cifar_resnets.published(name), _cifar10_quarter, spec, _gentle_sgd, 1, 128, 4, 32, True)
+
+
 RECIPES = {
     "mobilenet_v3_cifar": Recipe(
         small_nets.MobileNetV3Cifar, _cifar10, small_nets.MOBILENET_V3_CIFAR_INPUT, _sgd, 12, 128, 4, 24, True
@@ -232,6 +249,8 @@ RECIPES = {
     "efficientnet_cifar": Recipe(
         small_nets.EfficientNetCifar, _cifar10, small_nets.EFFICIENTNET_CIFAR_INPUT, _sgd, 12, 128, 4, 24, True
     ),
+    "resnet20_cifar": _adapting("resnet20_cifar"),
+    "resnet56_cifar": _adapting("resnet56_cifar"),
     "small_vit": Recipe(small_nets.SmallViT, _mnist, small_nets.SMALL_VIT_INPUT, _adamw, 16, 64, 2, 28, False),
 }
 

@@ -23,6 +23,7 @@ from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
 from pocketfit.cli.preflight import preflight
+from pocketfit.cli.prune import prune
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
@@ -36,6 +37,7 @@ __all__ = ["DEBUG_VARIABLE", "VERBS", "app", "main", "run"]
 VERBS: tuple[Callable[..., Any], ...] = (
     fit,
     quantize,
+    prune,
     diagnose,
     demo,
     verify,

@@ -18,7 +18,7 @@ from pocketfit.types import Artifact, Latency, Runtime
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["describe_host", "measure", "measure_on_host"]
+__all__ = ["describe_host", "measure", "measure_on_host", "measure_side_by_side"]
 
 TIMEOUT_S = 900.0
 _CPUINFO = Path("/proc/cpuinfo")
@@ -83,6 +83,30 @@ def measure_on_host(
         raise OptionError(f"got thread counts {list(threads)}; this host has {cores} core(s): give 1 to {cores}")
     results = [_measure_in_child(artifact, count, runs, log) for count in counts]
     return tuple(latency for latency, _ in results), results[0][1]
+
+
+def measure_side_by_side(
+    runtime: Runtime, artifacts: Sequence[Artifact], *, threads: int = 1, rounds: int = 41, warmup: int = 5
+) -> tuple[Latency, ...]:
+    """Time single inferences of several artifacts in turns, so that whatever else the machine does befalls all alike.
+
+    Args:
+        runtime: opens them, in this process.
+        artifacts: to be compared.
+        threads: handed to the runtime.
+        rounds: timed inferences of each.
+        warmup: rounds before, untimed.
+    """
+    sessions = [runtime.open(artifact, threads=threads) for artifact in artifacts]
+    inputs = [[_example(artifact.input.shape)] for artifact in artifacts]
+    times_ns: list[list[int]] = [[] for _ in artifacts]
+    for number in range(warmup + rounds):
+        for session, given, times in zip(sessions, inputs, times_ns, strict=True):
+            start = time.perf_counter_ns()
+            session.run(given)
+            if number >= warmup:
+                times.append(time.perf_counter_ns() - start)
+    return tuple(_summarise(times, threads) for times in times_ns)
 
 
 def _measure_in_child(artifact: Artifact, threads: int, runs: int, log: Path | None) -> tuple[Latency, int]:

@@ -11,13 +11,16 @@ from pocketfit.graph.attributes import constant, free_path, set_tensor, uses
 from pocketfit.graph.calls import arguments, per_axis
 from pocketfit.graph.norm_statistics import forget_norm_statistics
 
-__all__ = ["AffineLayer", "Geometry", "affine_layer", "geometry", "parameters", "spread", "store"]
+__all__ = ["WEIGHTED", "AffineLayer", "Geometry", "affine_layer", "geometry", "parameters", "spread", "store"]
 
 aten = torch.ops.aten
 
 _FORWARD = frozenset({aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, aten.linear.default})
 # Position of `groups` among the arguments; the weight is laid out (in, out / groups, …).
 _TRANSPOSED: dict[object, int] = {aten.conv_transpose1d.default: 6, aten.conv_transpose2d.input: 6}
+
+# Layers with a weight as their second argument.
+WEIGHTED: frozenset[object] = _FORWARD | _TRANSPOSED.keys()
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from pocketfit.graph.calls import op_name
+from pocketfit.graph.recorder import Record, record
 from pocketfit.inspection.memory import Step, peak
-from pocketfit.inspection.recorder import Record, record
 from pocketfit.models.canonical import source_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from torch.fx import GraphModule
 
 from pocketfit.graph import Pass, optimise
 from pocketfit.graph.calls import by_op, op_name
-from pocketfit.inspection.recorder import Record, record
+from pocketfit.graph.recorder import Record, record
 from pocketfit.models.export import raw_graph
 
 __all__ = ["GraphCost", "Optimised", "PassChanges", "explain_passes"]

@@ -10,7 +10,7 @@ from torch.fx import GraphModule, Node
 
 from pocketfit.compress.quantize.placement import place
 from pocketfit.graph.calls import by_op, calls, op_name
-from pocketfit.inspection.recorder import record
+from pocketfit.graph.recorder import record
 from pocketfit.preflight.blame import Place, place_of
 from pocketfit.preflight.delegates import DELEGATES, Delegate
 from pocketfit.preflight.int8 import Int8, expect

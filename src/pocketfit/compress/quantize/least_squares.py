@@ -18,7 +18,7 @@ import torch
 from pocketfit.compress.quantize.ranges import weight_scales
 from pocketfit.compress.quantize.rerounding import Layer
 
-__all__ = ["Target", "damped", "least_squares", "shrinkage", "target_scales"]
+__all__ = ["Target", "damped", "least_squares", "missing", "shrinkage", "target_scales"]
 
 # λ, for as many positions as a window has values; it falls as positions grow in number, see `shrinkage`.
 RIDGE = 15.0
@@ -58,10 +58,10 @@ def least_squares(layer: Layer) -> Target:
     covariance = torch.bmm(centred.transpose(1, 2), centred).double() / inputs.shape[1]
     covariance = with_diagonal(covariance, inputs.square().mean((1, 2)).double() * ROUNDING**2)
     got = layer.positions.outputs(layer.weight, layer.bias)
-    missing = _missing(layer.positions.expected, got, layer.activation)
-    output_mean = (got + missing).double().mean(1)
+    lacking = missing(layer.positions.expected, got, layer.activation)
+    output_mean = (got + lacking).double().mean(1)
     # The inputs are centred, so the residuals need not be.
-    crossed = torch.bmm(centred.transpose(1, 2), missing).double() / inputs.shape[1]
+    crossed = torch.bmm(centred.transpose(1, 2), lacking).double() / inputs.shape[1]
     change = torch.cholesky_solve(crossed, torch.linalg.cholesky(damped(covariance, shrinkage(RIDGE, layer))))
     return Target(layer.weight + change.transpose(1, 2), covariance, input_mean.squeeze(1).double(), output_mean)
 
@@ -94,11 +94,11 @@ def with_diagonal(matrix: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
     return matrix + torch.diag_embed(added.unsqueeze(1).expand(matrix.shape[:2]))
 
 
-def _missing(
+def missing(
     expected: torch.Tensor, got: torch.Tensor, activation: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
     """What has to be added to `got`: only as far as the limit where the activation clips what is expected."""
     limit = activation(expected)
-    missing = limit - got
-    missing = torch.where(limit > expected, missing.clamp_max(0), missing)
-    return torch.where(limit < expected, missing.clamp_min(0), missing)
+    lacking = limit - got
+    lacking = torch.where(limit > expected, lacking.clamp_max(0), lacking)
+    return torch.where(limit < expected, lacking.clamp_min(0), lacking)

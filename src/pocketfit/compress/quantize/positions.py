@@ -7,12 +7,11 @@ A convolution is a linear layer on windows of its input, so that at sampled posi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch.nn import functional
 
 from pocketfit.compress.quantize.walk import Site
+from pocketfit.graph.windows import windows
 
 __all__ = ["Positions", "grouped", "positions"]
 
@@ -64,14 +63,14 @@ def grouped(site: Site, tensor: torch.Tensor) -> torch.Tensor:
 def positions(site: Site) -> Positions:
     """Sample positions evenly from all samples, the same ones in every run."""
     outputs = [_channels_last(site, value) for value in site.wanted]
-    windows = [_windows(site, value) for value in site.inputs]
+    read = [windows(site.node, value, tuple(site.weight.shape[2:])) for value in site.inputs]
     total = sum(value.shape[:-1].numel() for value in outputs)
     count = min(total, LARGEST_COUNT, max(GATHERED_VALUES // _sizes(site)[0], 1))
     chosen = torch.linspace(0, total - 1, count, dtype=torch.float64).add_(_jitter(count, total)).round_().long()
     window_shape, output_shape = ((_groups(site), size // _groups(site)) for size in _sizes(site))
     inputs, expected = [], []
     start = 0
-    for window, output in zip(windows, outputs, strict=True):
+    for window, output in zip(read, outputs, strict=True):
         end = start + output.shape[:-1].numel()
         index = torch.unravel_index(chosen[(chosen >= start) & (chosen < end)] - start, output.shape[:-1])
         inputs.append(window[index].reshape(-1, *window_shape))
@@ -99,24 +98,3 @@ def _sizes(site: Site) -> tuple[int, int]:
 
 def _channels_last(site: Site, value: torch.Tensor) -> torch.Tensor:
     return value.movedim(site.channel_axis, -1)
-
-
-def _windows(site: Site, value: torch.Tensor) -> torch.Tensor:
-    """A view of the input: samples × output position × values of the window, padding included."""
-    kernel = site.weight.shape[2:]
-    if not kernel:
-        return value
-    stride, padding, dilation = (_setting(site, 3 + place, len(kernel)) for place in range(3))
-    value = functional.pad(value, [edge for pad in reversed(padding) for edge in (pad, pad)])
-    for axis, size in enumerate(kernel):
-        value = value.unfold(2 + axis, dilation[axis] * (size - 1) + 1, stride[axis])
-    thinned: tuple[Any, ...] = (..., *(slice(None, None, step) for step in dilation))
-    return value[thinned].movedim(1, 1 + len(kernel))
-
-
-def _setting(site: Site, place: int, dimensions: int) -> tuple[int, ...]:
-    """Stride (argument 3), padding (4) or dilation (5), one per dimension."""
-    default = 0 if place == 4 else 1
-    given = site.node.args[place] if len(site.node.args) > place else default
-    values: tuple[int, ...] = tuple(given) if isinstance(given, list | tuple) else (given,)  # type: ignore[assignment]
-    return values * dimensions if len(values) == 1 else values

@@ -1,0 +1,200 @@
+"""`pocketfit prune`: fewer channels, or fewer weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketfit.cli.options import (
+    AsJson,
+    Cache,
+    Color,
+    Crop,
+    DryRun,
+    EvaluationSamples,
+    InputShape,
+    Mean,
+    Model,
+    Preprocess,
+    Resize,
+    Scale,
+    Std,
+    Weights,
+    check_count,
+    check_file,
+    check_one_of,
+    parse_shape,
+)
+from pocketfit.cli.output import console, print_json, table
+from pocketfit.errors import OptionError
+
+if TYPE_CHECKING:
+    from pocketfit.compress.prune.recipe import ChannelRecipe
+    from pocketfit.compress.prune.weights import WeightRecipe
+    from pocketfit.pruning import PruneResult
+
+__all__ = ["prune"]
+
+
+def prune(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the pruned model, as a .pt2 file for `pocketfit fit`.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="As for `fit`; labels only serve to say what was lost. Without it, weights decide."),
+    ] = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    macs: Annotated[
+        float | None, typer.Option(help="Remove channels until this share of the multiply-accumulates is left: 0.5.")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="Set this share of the weights to zero instead, the smallest.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Set weights of a smaller magnitude to zero instead.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(metavar="N:M", help="Keep N of every M weights instead, such as 2:4.")
+    ] = None,
+    scope: Annotated[str, typer.Option(help="Of --sparsity: in each layer by itself, or global.")] = "layer",
+    importance: Annotated[
+        str | None,
+        typer.Option(
+            help="Of channels: obs, taylor, norm-scale, geometric-median, l1, l2. By default obs, l1 without data."
+        ),
+    ] = None,
+    allocation: Annotated[
+        str, typer.Option(help="The same ratio in every layer (uniform), or where it costs least (global).")
+    ] = "global",
+    round_to: Annotated[int, typer.Option(help="Channels that stay are a multiple of this; 1 for any number.")] = 8,
+    refit: Annotated[
+        bool, typer.Option("--refit/--no-refit", help="Fit the layers that are left to what they gave before.")
+    ] = True,
+    samples: Annotated[int, typer.Option(help="Unlabelled samples to judge channels and fit layers with.")] = 512,
+    evaluation_samples: EvaluationSamples = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Time both models in ONNX Runtime on this host.")
+    ] = True,
+    resize: Resize = None,
+    crop: Crop = None,
+    color: Color = None,
+    scale: Scale = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove channels from a model, or set weights to zero; the result is an ordinary torch.export file.
+
+    Channels leave with everything that depends on them, and the layers that are left are fitted to unlabelled samples.
+    Example: pocketfit prune net.py:build --weights net.pth --data photos --macs 0.5 -o pruned.pt2
+    """
+    from rich.console import Console
+
+    from pocketfit.cli.progress import Progress
+    from pocketfit.data.options import parse_preprocess
+    from pocketfit.pruning import PruneRequest
+    from pocketfit.pruning import prune as run
+
+    check_file("--out", out, ".pt2")
+    check_count("--samples", samples)
+    check_count("--evaluation-samples", evaluation_samples)
+    check_one_of("--scope", scope, ("layer", "global"), "a scope")
+    zeroing = any(one is not None for one in (sparsity, threshold, pattern))
+    if zeroing and macs is not None:
+        raise OptionError("--macs removes channels; it goes with none of --sparsity, --threshold and --pattern.")
+    recipe: ChannelRecipe | WeightRecipe
+    if zeroing:
+        recipe = _weight_recipe(sparsity, threshold, pattern, scope)
+    else:
+        wanted = importance or ("l1" if data is None else "obs")
+        recipe = _channel_recipe(0.5 if macs is None else macs, wanted, allocation, round_to, refit)
+    request = PruneRequest(
+        model=model,
+        recipe=recipe,
+        out=out,
+        data=data,
+        weights=weights,
+        input_shape=None if input_shape is None else parse_shape(input_shape),
+        preprocess=parse_preprocess(
+            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+        ),
+        samples=samples,
+        evaluation_samples=evaluation_samples,
+        measure=measure,
+        dry_run=dry_run,
+        cache=cache,
+    )
+    with Progress(Console(stderr=True)) as progress:
+        result = run(request, progress)
+    if as_json:
+        print_json(asdict(result))
+        return
+    _show(result)
+    if out is not None and not dry_run:
+        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+
+
+def _channel_recipe(macs: float, importance: str, allocation: str, round_to: int, refit: bool) -> ChannelRecipe:
+    from pocketfit.compress.prune.allocate import Allocation
+    from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
+
+    check_one_of("--importance", importance, Importance, "one")
+    check_one_of("--allocation", allocation, Allocation, "one")
+    return ChannelRecipe(macs, Importance(importance), Allocation(allocation), round_to, refit)
+
+
+def _weight_recipe(sparsity: float | None, threshold: float | None, pattern: str | None, scope: str) -> WeightRecipe:
+    from pocketfit.compress.prune.weights import Scope, WeightRecipe
+
+    return WeightRecipe(threshold, sparsity, None if pattern is None else _pattern(pattern), Scope(scope))
+
+
+def _pattern(text: str) -> tuple[int, int]:
+    keep, _, of = text.partition(":")
+    if not (keep.isdecimal() and of.isdecimal()):
+        raise OptionError(f"--pattern {text!r} is not a pattern. Write N:M for N of every M weights, such as 2:4.")
+    return int(keep), int(of)
+
+
+def _show(result: PruneResult) -> None:
+    out = console()
+    if result.channels:
+        rows = [(one.name, str(one.before), str(one.after)) for one in result.channels]
+        out.print(table(rows, ("channels of",), ("before", "after")))
+    if result.sparse:
+        thin = [(one.name, f"{one.weights:,}", f"{one.zeros / one.weights:.1%}") for one in result.sparse]
+        out.print(table(thin, ("layer",), ("weights", "zeros")))
+    out.print(table(_totals(result), ("",), ("before", "after", "")))
+    for note in result.notes:
+        out.print(note, markup=False, highlight=False)
+
+
+def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
+    from pocketfit.search.units import milliseconds
+
+    before, after = result.before, result.after
+    saved = before.macs != after.macs
+    rows = [
+        ("MACs", f"{before.macs:,}", f"{after.macs:,}", f"{before.macs / after.macs:.2f}x fewer" if saved else ""),
+        ("parameters", _count(before.parameters), _count(after.parameters), ""),
+        ("zero weights", _count(before.zeros), _count(after.zeros), ""),
+    ]
+    if result.accuracy is not None:
+        drop = result.accuracy
+        margin = f"drop {drop.drop_points:.2f} ({drop.drop_low:.2f} to {drop.drop_high:.2f})"
+        rows.append((drop.metric, f"{drop.float_percent:.2f}", f"{drop.percent:.2f}", margin))
+    if result.latencies:
+        old, new = (latency.median_ms for latency in result.latencies)
+        rows.append(("ONNX Runtime, 1 thread", milliseconds(old), milliseconds(new), f"{old / new:.2f}x faster"))
+    return rows
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"

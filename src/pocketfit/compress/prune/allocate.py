@@ -1,0 +1,160 @@
+"""How many units each group keeps, under a budget of multiply-accumulates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from math import gcd
+
+import numpy as np
+import torch
+
+from pocketfit.compress.prune.coupling import compact
+from pocketfit.compress.prune.dependencies import NOT_A_UNIT, Dependencies
+from pocketfit.compress.prune.ranking import Ranking
+from pocketfit.errors import OptionError
+
+__all__ = ["Allocation", "allocate"]
+
+# Steps that are looked ahead: a first one may cost more than the mean of two.
+AHEAD = 4
+
+
+class Allocation(StrEnum):
+    """UNIFORM: the same ratio in every group. GLOBAL: where a multiply-accumulate saved costs least."""
+
+    UNIFORM = "uniform"
+    GLOBAL = "global"
+
+
+def allocate(
+    found: Dependencies, rankings: Sequence[Ranking], budget: float, allocation: Allocation, round_to: int
+) -> torch.Tensor:
+    """Choose the units that stay.
+
+    Args:
+        found: the model's channels.
+        rankings: one for each group.
+        budget: multiply-accumulates at most, as a share of the model's own, 0..1.
+        allocation: how the groups share the burden.
+        round_to: what the number of channels that stay in a group is a multiple of.
+
+    Returns:
+        A bool for each unit.
+
+    Raises:
+        OptionError: the budget cannot be met.
+    """
+    counts = _Counts(found)
+    choices = [_choices(len(ranking.order), ranking.group.channels, round_to) for ranking in rankings]
+    _check_reachable(counts, choices, budget, round_to)
+    pick = _uniform if allocation is Allocation.UNIFORM else _global
+    limit = budget * float(counts.macs(counts.full))
+    left = pick(counts, rankings, choices, limit)
+    kept = torch.ones(found.count, dtype=torch.bool)
+    for ranking, number in zip(rankings, left, strict=True):
+        kept[ranking.order[: len(ranking.order) - int(number)]] = False
+    return kept
+
+
+class _Counts:
+    """Multiply-accumulates as a function of how many units each group keeps."""
+
+    def __init__(self, found: Dependencies) -> None:
+        axes = [axis for cost in found.costs for axis in cost.axes]
+        self.full = np.array([len(group.units) for group in found.groups], float)
+        self.sizes = np.array([axis.numel() for axis in axes], float)
+        self.fixed = np.array([int((axis == NOT_A_UNIT).sum()) for axis in axes], float)
+        self.times = np.array([[_times(axis, int(group.units[0])) for group in found.groups] for axis in axes], float)
+        self.weights = np.array([cost.macs for cost in found.costs if cost.axes], float)
+        self.starts = np.cumsum([0, *(len(cost.axes) for cost in found.costs if cost.axes)][:-1])
+        self.constant = float(sum(cost.macs for cost in found.costs if not cost.axes))
+
+    def macs(self, kept: np.ndarray) -> np.ndarray:
+        """Multiply-accumulates for (… × groups) numbers of units."""
+        shares = (self.fixed + kept @ self.times.T) / self.sizes
+        total: np.ndarray = np.multiply.reduceat(shares, self.starts, axis=-1) @ self.weights + self.constant
+        return total
+
+
+def _times(axis: torch.Tensor, unit: int) -> int:
+    return int((compact(axis) == unit).sum())
+
+
+def _choices(units: int, channels: int, round_to: int) -> np.ndarray:
+    """Numbers of units that may stay, the largest first; always all of them."""
+    step = round_to // gcd(round_to, channels)
+    return np.array([units, *range((units - 1) // step * step, 0, -step)])
+
+
+def _check_reachable(counts: _Counts, choices: Sequence[np.ndarray], budget: float, round_to: int) -> None:
+    if not len(counts.full):
+        raise OptionError(
+            "no channel of this model can leave: each one goes through an op that mixes all channels, or into the "
+            "output. Zero weights instead, with --sparsity."
+        )
+    least = float(counts.macs(np.array([choice[-1] for choice in choices], float)) / counts.macs(counts.full))
+    if budget < least:
+        raise OptionError(
+            f"{budget:.0%} of the multiply-accumulates cannot be reached: with one step of {round_to} channels left in "
+            f"every layer that can be pruned, {least:.1%} remain. Ask for more, or round to fewer channels."
+        )
+
+
+def _uniform(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float) -> np.ndarray:
+    """The largest share of units that fits, the same for every group."""
+    for share in np.linspace(1, 0, 1001):
+        left = np.array([_at_most(choice, share) for choice in choices], float)
+        if counts.macs(left) <= budget:
+            return left
+    raise AssertionError("the least of all choices fits, which was checked")
+
+
+def _at_most(choice: np.ndarray, share: float) -> int:
+    """The nearest number of units to that share of all."""
+    return int(choice[np.abs(choice - share * choice[0]).argmin()])
+
+
+def _global(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float) -> np.ndarray:
+    """Again and again the step that costs least for each multiply-accumulate it saves."""
+    losses = [
+        ranking.loss.numpy()[len(ranking.order) - choice] for ranking, choice in zip(rankings, choices, strict=True)
+    ]
+    place = np.zeros(len(choices), int)
+    left = counts.full.copy()
+    now = float(counts.macs(left))
+    while now > budget:
+        options = [
+            (group, ahead)
+            for group, choice in enumerate(choices)
+            for ahead in range(place[group] + 1, min(place[group] + 1 + AHEAD, len(choice)))
+        ]
+        tried = np.repeat(left[None], len(options), 0)
+        for row, (group, ahead) in enumerate(options):
+            tried[row, group] = choices[group][ahead]
+        saved = now - counts.macs(tried)
+        cost = np.array([losses[group][ahead] - losses[group][place[group]] for group, ahead in options])
+        best = int(np.argmin(cost / np.maximum(saved, 1e-9)))
+        group, place_ = options[best]
+        place[group], left = place_, tried[best]
+        now = float(counts.macs(left))
+    return _given_back(counts, losses, choices, place, budget)
+
+
+def _given_back(
+    counts: _Counts, losses: Sequence[np.ndarray], choices: Sequence[np.ndarray], place: np.ndarray, budget: float
+) -> np.ndarray:
+    """The last step may have saved more than was needed: what the budget has room for comes back, the dearest first."""
+    left = np.array([choice[at] for choice, at in zip(choices, place, strict=True)], float)
+    while True:
+        options = []
+        for group in np.flatnonzero(place).tolist():
+            wider = left.copy()
+            wider[group] = choices[group][place[group] - 1]
+            if counts.macs(wider) <= budget:
+                options.append((losses[group][place[group]] - losses[group][place[group] - 1], group))
+        if not options:
+            return left
+        _, group = max(options)
+        place[group] -= 1
+        left[group] = choices[group][place[group]]

@@ -1,0 +1,57 @@
+"""What is to be pruned, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pocketfit.compress.prune.allocate import Allocation
+from pocketfit.errors import OptionError
+
+__all__ = ["ChannelRecipe", "Importance"]
+
+
+class Importance(StrEnum):
+    """By what channels are judged; see `scores` and `obs`."""
+
+    OBS = "obs"
+    TAYLOR = "taylor"
+    NORM_SCALE = "norm-scale"
+    GEOMETRIC_MEDIAN = "geometric-median"
+    L1 = "l1"
+    L2 = "l2"
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether it runs the model on samples."""
+        return self in (Importance.OBS, Importance.TAYLOR)
+
+
+@dataclass(frozen=True)
+class ChannelRecipe:
+    """How channels are removed.
+
+    Args:
+        macs: share of the multiply-accumulates that may stay, above 0 and below 1.
+        importance: by what channels are judged.
+        allocation: how the layers share the burden.
+        round_to: channels that stay in a layer are a multiple of this, which kernels like; 1 for any number.
+        refit: whether the layers that are left are fitted to what they gave before, where there are samples.
+
+    Raises:
+        OptionError: a number is out of its range.
+    """
+
+    macs: float = 0.5
+    importance: Importance = Importance.OBS
+    allocation: Allocation = Allocation.GLOBAL
+    round_to: int = 8
+    refit: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.macs < 1:
+            raise OptionError(
+                f"{self.macs} of the multiply-accumulates is no budget. Give a share above 0 and below 1."
+            )
+        if self.round_to < 1:
+            raise OptionError(f"channels cannot be rounded to {self.round_to}. Give 1 or more; 8 and 16 suit kernels.")

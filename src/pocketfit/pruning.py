@@ -1,0 +1,249 @@
+"""A model pruned, judged and timed: what `pocketfit prune` does."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pocketfit.compress.prune.channels import Layer, plan_channels, prune_channels
+from pocketfit.compress.prune.recipe import ChannelRecipe
+from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
+from pocketfit.compress.quantize.plan import float_plan, plan_to_json
+from pocketfit.data.dataset import Dataset
+from pocketfit.data.load import load_data
+from pocketfit.data.preprocess import batches
+from pocketfit.devices.host import measure_side_by_side
+from pocketfit.graph.running import run_graph
+from pocketfit.inspection.cost import inspect_model
+from pocketfit.models.load import load_model
+from pocketfit.models.store import save, write_program
+from pocketfit.runtimes import get_runtime
+from pocketfit.runtimes.work import convert_in_child
+from pocketfit.stages import Nobody, Stage, Watcher
+from pocketfit.store import default_cache
+from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, PreprocessSpec, Samples
+from pocketfit.verify.accuracy import evaluate
+
+__all__ = ["PruneRequest", "PruneResult", "prune"]
+
+BATCH = 64
+RUNTIME = "onnxruntime"
+# Ratios of latencies closer to 1 are noise of the measurement.
+FASTER = 1.03
+
+
+@dataclass(frozen=True)
+class PruneRequest:
+    """What `prune` is asked.
+
+    Args:
+        model: as for `fit`.
+        recipe: channels that are removed, or weights that are set to zero.
+        out: `.pt2` file to write; None to write none.
+        data: as for `fit`; None where neither importance nor refit nor accuracy is to see any.
+        weights: state dict for what a factory returns.
+        input_shape: without the batch; None when the model says it.
+        preprocess: None for the model's own, else the default for images.
+        samples: number of unlabelled samples to judge and fit with.
+        evaluation_samples: largest number of held-out samples; None for all.
+        measure: whether both models are converted to ONNX Runtime and timed.
+        dry_run: choose the channels and stop.
+        cache: folder for decoded images; None for the user's cache folder.
+    """
+
+    model: str
+    recipe: ChannelRecipe | WeightRecipe
+    out: Path | None = None
+    data: str | None = None
+    weights: Path | None = None
+    input_shape: tuple[int, ...] | None = None
+    preprocess: PreprocessSpec | None = None
+    samples: int = 512
+    evaluation_samples: int | None = None
+    measure: bool = True
+    dry_run: bool = False
+    cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a model.
+
+    Args:
+        parameters: numbers in its weights; None of a dry run.
+        zeros: how many weights of its layers are zero; None of a dry run.
+        macs: multiply-accumulates of one inference.
+    """
+
+    parameters: int | None
+    zeros: int | None
+    macs: int
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """What became of a model.
+
+    Args:
+        model: its name.
+        before: what it cost.
+        after: what it costs.
+        channels: groups of channels, where channels were removed.
+        sparse: layers, where weights were set to zero.
+        accuracy: of the pruned model, paired with the one it was; None without labels, and of a dry run.
+        latencies: of ONNX Runtime on this host, before and after, timed in turns; empty where not measured.
+        seconds: that the pruning took.
+        notes: what a reader should know, in plain sentences.
+    """
+
+    model: str
+    before: Cost
+    after: Cost
+    channels: tuple[Layer, ...] = ()
+    sparse: tuple[SparseLayer, ...] = ()
+    accuracy: Accuracy | None = None
+    latencies: tuple[Latency, ...] = ()
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def prune(request: PruneRequest, watcher: Watcher | None = None) -> PruneResult:
+    """Prune a model, write it, and say what it costs and answers now.
+
+    Raises:
+        PocketfitError: of every kind that loading, reading data, pruning and writing have.
+    """
+    return _Run(request, watcher or Nobody()).run()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    model: LoadedModel
+    after: Cost
+    channels: tuple[Layer, ...] = ()
+    sparse: tuple[SparseLayer, ...] = ()
+
+
+class _Run:
+    def __init__(self, request: PruneRequest, watcher: Watcher) -> None:
+        self.request, self.watcher = request, watcher
+
+    def run(self) -> PruneResult:
+        request = self.request
+        with self._stage("load"):
+            model = load_model(request.model, weights=request.weights, input_shape=request.input_shape)
+        data = self._data(model)
+        before = _cost(model)
+        start = time.perf_counter()
+        outcome = self._pruned(model, data)
+        seconds = time.perf_counter() - start
+        if request.dry_run:
+            return self._result(model, before, outcome, seconds, None, ())
+        if request.out is not None:
+            write_program(outcome.model, request.out)
+        accuracy = None if data is None else self._accuracy(model, outcome.model, data.evaluation)
+        latencies = self._latencies(model, outcome.model) if request.measure else ()
+        return self._result(model, before, outcome, seconds, accuracy, latencies)
+
+    def _data(self, model: LoadedModel) -> Dataset | None:
+        request = self.request
+        if request.data is None:
+            return None
+        with self._stage("data") as stage:
+            return load_data(
+                request.data,
+                preprocess=request.preprocess or model.preprocess,
+                input_shape=model.input.shape[1:],
+                cache=(request.cache or default_cache()) / "images",
+                calibration=request.samples,
+                evaluation=request.evaluation_samples,
+                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
+                progress=stage.report,
+            )
+
+    def _pruned(self, model: LoadedModel, data: Dataset | None) -> _Outcome:
+        recipe = self.request.recipe
+        if isinstance(recipe, WeightRecipe):
+            with self._stage("zero weights"):
+                zeroed = zero_weights(model, recipe)
+            return _Outcome(zeroed.model, _cost(zeroed.model), sparse=zeroed.layers)
+        samples = () if data is None else tuple(batches(data.calibration, BATCH if model.dynamic_batch else 1))
+        act = plan_channels if self.request.dry_run else prune_channels
+        with self._stage("prune") as stage:
+            pruned = act(model, recipe, samples, lambda part, done, total: stage.report(done, total))
+        if self.request.dry_run:
+            return _Outcome(model, Cost(None, None, pruned.macs_after), channels=pruned.layers)
+        return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers)
+
+    def _accuracy(self, model: LoadedModel, pruned: LoadedModel, held_out: Samples) -> Accuracy | None:
+        if held_out.labels is None or len(model.output.shape) != 2:
+            return None
+        with self._stage("evaluate", 2 * len(held_out.inputs)) as stage:
+            before, after = (_outputs(one, held_out, stage.add) for one in (model, pruned))
+        return evaluate(after, before, held_out.labels)
+
+    def _latencies(self, model: LoadedModel, pruned: LoadedModel) -> tuple[Latency, ...]:
+        with self._stage("measure"), tempfile.TemporaryDirectory() as folder:
+            artifacts = [_converted(one, Path(folder) / name) for name, one in (("a", model), ("b", pruned))]
+            return measure_side_by_side(get_runtime(RUNTIME), artifacts)
+
+    def _result(
+        self,
+        model: LoadedModel,
+        before: Cost,
+        outcome: _Outcome,
+        seconds: float,
+        accuracy: Accuracy | None,
+        latencies: tuple[Latency, ...],
+    ) -> PruneResult:
+        return PruneResult(
+            model=model.name,
+            before=before,
+            after=outcome.after,
+            channels=outcome.channels,
+            sparse=outcome.sparse,
+            accuracy=accuracy,
+            latencies=latencies,
+            seconds=seconds,
+            notes=tuple(_notes(outcome, latencies)),
+        )
+
+    @contextmanager
+    def _stage(self, name: str, total: int | None = None) -> Iterator[Stage]:
+        start = time.perf_counter()
+        self.watcher.start(name, total)
+        yield Stage(self.watcher, name)
+        self.watcher.finish(name, time.perf_counter() - start, False)
+
+
+def _cost(model: LoadedModel) -> Cost:
+    inspection = inspect_model(model)
+    zeros = sum(layer.zeros for layer in zero_weights(model, WeightRecipe(threshold=0.0)).layers)
+    return Cost(inspection.parameters, zeros, inspection.macs)
+
+
+def _outputs(model: LoadedModel, samples: Samples, progress: Callable[[int], None]) -> np.ndarray:
+    return run_graph(model.graph, batches(samples, BATCH if model.dynamic_batch else 1), progress)
+
+
+def _converted(model: LoadedModel, folder: Path) -> Artifact:
+    (folder / "files").mkdir(parents=True)
+    save(model, folder)
+    (folder / "plan.json").write_text(plan_to_json(float_plan(model, Precision.FLOAT32)))
+    return convert_in_child(RUNTIME, folder, folder / "plan.json", folder / "files")
+
+
+def _notes(outcome: _Outcome, latencies: tuple[Latency, ...]) -> Iterator[str]:
+    if outcome.sparse:
+        yield "Zeros among the weights make a file smaller once it is compressed; runtimes compute with them as before."
+    if not latencies:
+        return
+    ratio = latencies[0].median_ms / latencies[1].median_ms
+    if outcome.channels and ratio < FASTER:
+        yield f"ONNX Runtime on this host is not faster with it ({ratio:.2f}x); fewer channels do not always pay."

@@ -38,7 +38,7 @@ from pocketfit.data.contract.default_output import with_output
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
-from pocketfit.data.options import Changes
+from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches, makes
 from pocketfit.devices.host import describe_host
 from pocketfit.errors import OptionError
@@ -320,8 +320,7 @@ class _Run:
 
     def preprocess(self, model: LoadedModel) -> Contract | None:
         """What the user says, on top of what the model says."""
-        asked = self.request.preprocess
-        return asked.over(model.preprocess) if isinstance(asked, Changes) else asked or model.preprocess
+        return resolve_preprocess(self.request.preprocess, model.preprocess)
 
     def contract(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> Contract | None:
         """What an app has to do: what was done here, and what was said of images where inputs came ready made."""

@@ -15,19 +15,22 @@ from pocketfit.compress.prune.channels import Layer, plan_channels, prune_channe
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
 from pocketfit.compress.quantize.plan import float_plan, plan_to_json
+from pocketfit.contract import Contract
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
+from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import measure_side_by_side
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
 from pocketfit.models.store import save, write_program
+from pocketfit.outputs import apart
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.work import convert_in_child
 from pocketfit.stages import Nobody, Stage, Watcher
 from pocketfit.store import default_cache
-from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, PreprocessSpec, Samples
+from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, Samples
 from pocketfit.verify.accuracy import evaluate
 
 __all__ = ["PruneRequest", "PruneResult", "prune"]
@@ -49,7 +52,7 @@ class PruneRequest:
         data: as for `fit`; None where neither importance nor refit nor accuracy is to see any.
         weights: state dict for what a factory returns.
         input_shape: without the batch; None when the model says it.
-        preprocess: None for the model's own, else the default for images.
+        preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
         samples: number of unlabelled samples to judge and fit with.
         evaluation_samples: largest number of held-out samples; None for all.
         measure: whether both models are converted to ONNX Runtime and timed.
@@ -63,7 +66,7 @@ class PruneRequest:
     data: str | None = None
     weights: Path | None = None
     input_shape: tuple[int, ...] | None = None
-    preprocess: PreprocessSpec | None = None
+    preprocess: Contract | Changes | None = None
     samples: int = 512
     evaluation_samples: int | None = None
     measure: bool = True
@@ -158,7 +161,7 @@ class _Run:
         with self._stage("data") as stage:
             return load_data(
                 request.data,
-                preprocess=request.preprocess or model.preprocess,
+                preprocess=resolve_preprocess(request.preprocess, model.preprocess),
                 input_shape=model.input.shape[1:],
                 cache=(request.cache or default_cache()) / "images",
                 calibration=request.samples,
@@ -229,7 +232,8 @@ def _cost(model: LoadedModel) -> Cost:
 
 
 def _outputs(model: LoadedModel, samples: Samples, progress: Callable[[int], None]) -> np.ndarray:
-    return run_graph(model.graph, batches(samples, BATCH if model.dynamic_batch else 1), progress)
+    outputs = run_graph(model.graph, batches(samples, BATCH if model.dynamic_batch else 1), progress)
+    return apart(outputs, model.outputs)[0]
 
 
 def _converted(model: LoadedModel, folder: Path) -> Artifact:

@@ -24,7 +24,7 @@ from pocketfit.contract import (
 )
 from pocketfit.errors import OptionError
 
-__all__ = ["Changes", "parse_postprocess", "parse_preprocess"]
+__all__ = ["Changes", "parse_postprocess", "parse_preprocess", "resolve_preprocess"]
 
 
 T = TypeVar("T")
@@ -47,6 +47,11 @@ class Changes:
             OptionError: what comes of it contradicts itself, such as a crop that is larger than the resize.
         """
         return replace(base or Contract(), **self.fields)
+
+
+def resolve_preprocess(asked: Contract | Changes | None, own: Contract | None) -> Contract | None:
+    """What the user says, on top of what the model says of itself."""
+    return asked.over(own) if isinstance(asked, Changes) else asked or own
 
 
 def parse_preprocess(

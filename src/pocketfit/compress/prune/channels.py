@@ -22,7 +22,7 @@ from pocketfit.compress.prune.statistics import readers
 from pocketfit.compress.prune.taylor import gradients
 from pocketfit.errors import DataError, ModelError
 from pocketfit.graph.base import relative_error
-from pocketfit.graph.running import first_output
+from pocketfit.graph.running import joined
 from pocketfit.models.canonical import canonicalise
 from pocketfit.types import LoadedModel
 
@@ -176,7 +176,7 @@ def _prove(found: Dependencies, kept: torch.Tensor, graph: GraphModule, model: L
     """Check that removing the channels is what reading zeros in their place is."""
     example = torch.randn(model.input.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        error = relative_error(first_output(masked(found, kept)(example)), first_output(graph(example)))
+        error = relative_error(joined(masked(found, kept)(example)), joined(graph(example)))
     if error > TOLERANCE:
         raise ModelError(
             f"Removing channels changed an output by {error:.2g} of its range, against masking them; at most "

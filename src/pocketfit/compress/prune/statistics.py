@@ -19,7 +19,7 @@ from torch.fx import GraphModule, Interpreter, Node
 
 from pocketfit.compress.prune.sampled import channels_last, sample
 from pocketfit.graph.attributes import get_tensor
-from pocketfit.graph.running import first_output
+from pocketfit.graph.running import joined
 
 __all__ = ["Reader", "curvatures", "loss_of_own_answers", "readers"]
 
@@ -108,7 +108,7 @@ def curvatures(graph: GraphModule, nodes: Sequence[Node], batches: Sequence[np.n
             return result
 
         with torch.enable_grad():
-            output = first_output(_Watched(graph, watch).run(torch.from_numpy(batch).requires_grad_()))
+            output = joined(_Watched(graph, watch).run(torch.from_numpy(batch).requires_grad_()))
             loss = loss_of_own_answers(output, generator)
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
         for node, gradient in zip(kept, gradients, strict=True):

@@ -26,6 +26,7 @@ from pocketfit.cli.preflight import preflight
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
+from pocketfit.cli.tile import tile
 from pocketfit.cli.verify import verify
 from pocketfit.errors import PocketfitError
 
@@ -42,6 +43,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     inspect,
     optimize,
     preflight,
+    tile,
     runtimes,
     opencl,
     doctor,

@@ -14,16 +14,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import TypeAdapter
 
-from pocketfit.compress.quantize.plan import float_plan, plan_to_json
 from pocketfit.devices.memory import mark, risen_since
 from pocketfit.inspection.arena.plan import plan_arena
-from pocketfit.models.store import save
 from pocketfit.runtimes import get_runtime, require, require_here
 from pocketfit.runtimes.isolate import call
-from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
+from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_float_in_child
 from pocketfit.stages import Watcher
 from pocketfit.tiles import TilePlan, memory_bytes, plan_tiles, run_tiled
-from pocketfit.types import Artifact, LoadedModel, Precision, Session
+from pocketfit.types import LoadedModel, Session
 
 __all__ = ["Crew", "Estimate", "Tiled", "estimate", "run_in_tiles"]
 
@@ -118,7 +116,7 @@ def run_in_tiles(model: LoadedModel, image: Path, plan: TilePlan, out: Path, cre
     require_here(runtime)
     with tempfile.TemporaryDirectory(prefix="pocketfit-tiles-") as folder:
         with _stage(watcher, f"convert {crew.runtime}", None):
-            artifact = _convert(model, crew.runtime, Path(folder))
+            artifact = convert_float_in_child(model, crew.runtime, Path(folder))
         stage, done = f"tiles in {crew.runtime}", Path(folder) / "done.txt"
         with _stage(watcher, stage, len(plan.grid)):
             arguments = {
@@ -169,15 +167,6 @@ def run_artifact(
         np.save(stream, answer)
     partial.replace(out)
     return {"seconds": seconds, "peak_memory_bytes": memory}
-
-
-def _convert(model: LoadedModel, runtime: str, folder: Path) -> Artifact:
-    for name in ("model", "artifact"):
-        (folder / name).mkdir()
-    save(model, folder / "model")
-    plan = folder / "plan.json"
-    plan.write_text(plan_to_json(float_plan(model, Precision.FLOAT32)))
-    return convert_in_child(runtime, folder / "model", plan, folder / "artifact")
 
 
 @contextmanager

@@ -82,8 +82,7 @@ def _told(model: LoadedModel, runtimes: Sequence[Runtime]) -> dict[str, dict[str
             except PocketfitError as error:
                 rows[runtime.info.name] = {"bytes": None, "how": str(error).splitlines()[0]}
             else:
-                missing = {"bytes": None, "how": "it does not tell"}
-                rows[runtime.info.name] = missing if told is None else asdict(told)
+                rows[runtime.info.name] = {"bytes": None, "how": "it does not tell"} if told is None else asdict(told)
     return rows
 
 
@@ -116,6 +115,7 @@ def _arena(plan: ArenaPlan) -> list[str]:
         f"activation arena    {size(plan.arena_bytes)} planned; no plan takes less than {size(plan.lower_bound_bytes)},"
         f" greedy by size {size(plan.greedy_bytes)}",
         f"fullest at          {plan.peak_node}: {alive}",
+        f"in place            {len(plan.in_place)} ops write over what they are the last to read; --json names them",
     ]
 
 

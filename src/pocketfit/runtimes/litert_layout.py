@@ -6,6 +6,7 @@ how. It turns a tensor back, and once more, where an op is written in a form tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -85,16 +86,11 @@ def _quantized(node: Node) -> bool:
 
 
 def _move_channels_first(graph: GraphModule, node: Node) -> None:
-    flat, *axes = node.args
-    if (
-        not isinstance(flat, Node)
-        or flat.target not in _FLATTEN
-        or sorted(axis % 3 for axis in _numbers(axes)) != [1, 2]
-    ):
+    flat, *axes = arguments(node)
+    if not isinstance(flat, Node) or flat.target not in _FLATTEN or sorted(axis % 3 for axis in axes) != [1, 2]:
         return
-    image = flat.args[0]
-    given = getattr(image.meta.get("val"), "shape", ()) if isinstance(image, Node) else ()
-    taken = flat.meta["val"].shape
+    image, taken = flat.args[0], _shape(flat)
+    given = _shape(image)
     if len(given) != _IMAGE or len(taken) != 3 or given[1] != taken[1]:
         return
     with graph.graph.inserting_before(node):
@@ -103,8 +99,10 @@ def _move_channels_first(graph: GraphModule, node: Node) -> None:
     _replace(graph, node, sequence)
 
 
-def _numbers(axes: Any) -> list[int]:
-    return [axis for axis in axes if isinstance(axis, int)]
+def _shape(value: Any) -> Sequence[Any]:
+    """Of a node's tensor; empty where it is not known."""
+    tensor = value.meta.get("val") if isinstance(value, Node) else None
+    return tensor.shape if isinstance(tensor, torch.Tensor) else ()
 
 
 def _replace(graph: GraphModule, node: Node, by: Node) -> None:

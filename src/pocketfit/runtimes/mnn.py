@@ -245,7 +245,8 @@ class _Session:
         return with_delegate(kernels, self.acceleration())
 
     def memory_bytes(self) -> int:
-        return round(self._interpreter.getSessionInfo(self._session, _MEMORY) * 2**20)
+        mebibytes: float = self._interpreter.getSessionInfo(self._session, _MEMORY)
+        return round(mebibytes * 2**20)
 
     def acceleration(self) -> Acceleration:
         return self._acceleration

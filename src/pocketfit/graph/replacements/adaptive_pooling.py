@@ -1,0 +1,62 @@
+"""Adaptive pooling by pooling with windows of one size."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from pocketfit.graph.replacements.replacement import Replacement
+from pocketfit.graph.writer import Writer
+
+__all__ = ["ADAPTIVE_POOLING"]
+
+aten = torch.ops.aten
+
+
+def _write(write: Writer, node: Node) -> Node | None:
+    """No pass by default: a network for larger images, run tile by tile, would pool other windows."""
+    # The maximum comes with its places; who asks for these keeps the op.
+    finds_maximum = node.target is operator.getitem
+    pooling = node.args[0] if finds_maximum else node
+    assert isinstance(pooling, Node)
+    if finds_maximum and (node.args[1] != 0 or not _only_maximum(pooling)):
+        return None
+    window = _window(pooling)
+    if window is None:
+        return None
+    x = pooling.args[0]
+    if finds_maximum:
+        return write(aten.max_pool2d.default, x, window, window)
+    return write(aten.avg_pool2d.default, x, window, window)
+
+
+def _only_maximum(pooling: Node) -> bool:
+    """Whether it is a pooling of maxima, of which nobody reads the places."""
+    if pooling.target is not aten.adaptive_max_pool2d.default:
+        return False
+    return not any(part.args[1] != 0 and part.users for part in pooling.users)
+
+
+def _window(pooling: Node) -> list[int] | None:
+    """Rows and columns of a window, where all windows have as many."""
+    x: Any = pooling.args[0]
+    wanted: Any = pooling.args[1]
+    given = x.meta["val"].shape[-2:]
+    if not all(isinstance(size, int) for size in (*given, *wanted)):
+        return None
+    if any(size % parts for size, parts in zip(given, wanted, strict=True)):
+        return None
+    return [size // parts for size, parts in zip(given, wanted, strict=True)]
+
+
+ADAPTIVE_POOLING = Replacement(
+    name="adaptive-pooling",
+    becomes="pooling with windows of one size, where sizes divide",
+    why="for runtimes without adaptive pooling, ExecuTorch and LiteRT without that of maxima",
+    targets=(aten.adaptive_avg_pool2d.default, operator.getitem),
+    write=_write,
+    equal=True,
+)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pocketfit.cli.app import run
+from pocketfit.graph.replacements import REPLACEMENTS
 
 NET = """
 import torch
@@ -87,3 +88,11 @@ def test_what_cannot_be_replaced_is_refused(
 ) -> None:
     assert run(["optimize", net, *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_help_and_documentation_list_every_replacement(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["optimize", "--help"]) == 0
+    printed = capsys.readouterr().out
+    page = (Path(__file__).parents[2] / "docs" / "passes.md").read_text()
+    for one in REPLACEMENTS:
+        assert one.name in printed and one.name in page

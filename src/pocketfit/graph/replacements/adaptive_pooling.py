@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import torch
@@ -18,26 +17,19 @@ aten = torch.ops.aten
 
 def _write(write: Writer, node: Node) -> Node | None:
     """No pass by default: a network for larger images, run tile by tile, would pool other windows."""
-    # The maximum comes with its places; who asks for these keeps the op.
-    finds_maximum = node.target is operator.getitem
-    pooling = node.args[0] if finds_maximum else node
-    assert isinstance(pooling, Node)
-    if finds_maximum and (node.args[1] != 0 or not _only_maximum(pooling)):
-        return None
-    window = _window(pooling)
+    window = _window(node)
     if window is None:
         return None
-    x = pooling.args[0]
-    if finds_maximum:
-        return write(aten.max_pool2d.default, x, window, window)
-    return write(aten.avg_pool2d.default, x, window, window)
-
-
-def _only_maximum(pooling: Node) -> bool:
-    """Whether it is a pooling of maxima, of which nobody reads the places."""
-    if pooling.target is not aten.adaptive_max_pool2d.default:
-        return False
-    return not any(part.args[1] != 0 and part.users for part in pooling.users)
+    x = node.args[0]
+    if node.target is aten.adaptive_avg_pool2d.default:
+        return write(aten.avg_pool2d.default, x, window, window)
+    # Maxima come with their places; who asks for these keeps the op.
+    if any(part.args[1] != 0 and part.users for part in node.users):
+        return None
+    written = write(aten.max_pool2d.default, x, window, window)
+    for part in list(node.users):
+        part.replace_all_uses_with(written)
+    return written
 
 
 def _window(pooling: Node) -> list[int] | None:
@@ -56,7 +48,7 @@ ADAPTIVE_POOLING = Replacement(
     name="adaptive-pooling",
     becomes="pooling with windows of one size, where sizes divide",
     why="for runtimes without adaptive pooling, ExecuTorch and LiteRT without that of maxima",
-    targets=(aten.adaptive_avg_pool2d.default, operator.getitem),
+    targets=(aten.adaptive_avg_pool2d.default, aten.adaptive_max_pool2d.default),
     write=_write,
     equal=True,
 )

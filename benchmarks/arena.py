@@ -3,10 +3,18 @@
 All in float32 with a batch of one, in units of 1000 bytes. `lower_bound_kb` holds for every order of the ops and every
 layout; `greedy_kb` is in the order of the graph with the same ops in place as ours, `greedy_no_sharing_kb` with none.
 Networks are taken as the conversion matrix last prepared them: run it first where passes over graphs have changed.
+
+For some of them the runtimes' own figures stand beside ours, in float32, each converted and asked in child processes.
+They do not count the same: `onnxruntime_kb` leaves the input out; `litert_kb` is the arena of LiteRT's own kernels with
+their scratch memory, without XNNPACK; `executorch_kb` leaves out what the XNNPACK delegate plans for itself;
+`mnn_with_weights_kb` is a session with its weights. ncnn does not tell.
+
+    python -m benchmarks.arena    # asks the runtimes only, and keeps the other rows and columns
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,12 +23,32 @@ from benchmarks.architectures import ARCHITECTURES, Architecture
 from benchmarks.architectures.randomise import random_network
 from benchmarks.matrix.prepare import Prepared
 from benchmarks.real_data import cache_folder
-from benchmarks.results import Row
+from benchmarks.results import FOLDER, Row
 from pocketfit.errors import ModelError, PocketfitError
 from pocketfit.graph.calls import calls
 from pocketfit.inspection.arena.plan import plan_arena
 from pocketfit.models.canonical import canonicalise
+from pocketfit.runtimes import get_runtime
+from pocketfit.runtimes.activations import ask_runtime
 from pocketfit.types import LoadedModel
+
+ASKED = (
+    "mobilenetv2_050",
+    "mobilenetv3_small_050",
+    "efficientnet_lite0",
+    "resnet18",
+    "densenet121",
+    "unet_transpose",
+    "pixel_shuffle",
+    "convnext_atto",
+    "vit_tiny_patch16_224",
+)
+COLUMNS = {
+    "onnxruntime": "onnxruntime_kb",
+    "litert": "litert_kb",
+    "executorch": "executorch_kb",
+    "mnn": "mnn_with_weights_kb",
+}
 
 
 def run() -> Iterator[Row]:
@@ -31,7 +59,7 @@ def run() -> Iterator[Row]:
         except PocketfitError as error:
             print(f"{subject.name}: {error}")
             continue
-        yield _row(subject.name, model)
+        yield _row(subject.name, model) | (_told(model) if subject.name in ASKED else {})
 
 
 def _row(name: str, model: LoadedModel) -> Row:
@@ -50,6 +78,28 @@ def _row(name: str, model: LoadedModel) -> Row:
     }
 
 
+def _told(model: LoadedModel) -> Row:
+    """A column for each runtime that tells; missing where it does not, or does not take the model."""
+    row: Row = {}
+    for name, column in COLUMNS.items():
+        with suppress(PocketfitError):
+            told = ask_runtime(model, get_runtime(name))
+            row |= {} if told is None else {column: told.bytes / 1000}
+    return row
+
+
+def _ask_again() -> None:
+    """Write the runtimes' columns into the rows that are there."""
+    path = FOLDER / "arena.json"
+    rows = {row["model"]: row for row in json.loads(path.read_text())}
+    for subject in (subject for subject in ARCHITECTURES if subject.name in ASKED):
+        told = _told(_model(subject))
+        about = {key: rows[subject.name].pop(key) for key in ("date", "machine", "versions")}
+        rows[subject.name] |= told | about
+        print(subject.name, told)
+        path.write_text(json.dumps(list(rows.values()), indent=1) + "\n")
+
+
 def _model(subject: Architecture) -> LoadedModel:
     """As the conversion matrix last prepared it, where it did."""
     folder = cache_folder() / "conversion-matrix" / subject.name.partition(" ")[0]
@@ -59,3 +109,7 @@ def _model(subject: Architecture) -> LoadedModel:
         if prepared:
             return Prepared(prepared[-1].parent).model()
     return canonicalise(random_network(subject), subject.input_shape, name=subject.name)
+
+
+if __name__ == "__main__":
+    _ask_again()

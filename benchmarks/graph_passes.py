@@ -131,6 +131,7 @@ def _measured(runtime: str, artifacts: Mapping[str, Artifact]) -> Iterator[Row]:
             "noise": abs(ratios[_AGAIN] - 1),
             "latency_ms": float(np.median(times[tool])) * 1e3,
             "rounds": SITTINGS * ROUNDS,
+            **({"transposes": _transposes(artifacts[tool])} if runtime == "litert" else {}),
         }
 
 
@@ -161,16 +162,19 @@ def _ops(runtime: str, session: Any, artifact: Artifact) -> int:
     if runtime == "onnxruntime":
         return int(session._optimised_ops().total())
     if runtime == "litert":
-        from ai_edge_litert.interpreter import Interpreter
-
-        return len(
-            Interpreter(str(artifact.files[0]), experimental_op_resolver_type=_without_delegate())._get_ops_details()
-        )
+        return len(_litert_ops(artifact))
     param = next(path for path in artifact.files if path.suffix == ".param")
     return int(param.read_text().splitlines()[1].split()[0])
 
 
-def _without_delegate() -> Any:
-    from ai_edge_litert.interpreter import OpResolverType
+def _transposes(artifact: Artifact) -> int:
+    """Tensors that are written anew in another order, the input among them, which comes with its channels first."""
+    return _litert_ops(artifact).count("TRANSPOSE")
 
-    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+
+def _litert_ops(artifact: Artifact) -> list[str]:
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(artifact.files[0]), experimental_op_resolver_type=resolver)
+    return [str(op["op_name"]) for op in interpreter._get_ops_details()]

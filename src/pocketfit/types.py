@@ -26,6 +26,7 @@ __all__ = [
     "Accelerated",
     "Acceleration",
     "Accuracy",
+    "ActivationMemory",
     "ActivationPlan",
     "Artifact",
     "Budget",
@@ -39,6 +40,7 @@ __all__ = [
     "LayerPlan",
     "LayerQuality",
     "LoadedModel",
+    "MemoryTelling",
     "NotRun",
     "Parity",
     "Precision",
@@ -443,6 +445,28 @@ class Traceable(Protocol):
             restored with their scale. Constants are left out, and so is a tensor that is only read to be quantized:
             what the next layers read is that tensor restored.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class ActivationMemory:
+    """What a runtime itself says of the memory that an artifact's activations take.
+
+    Args:
+        bytes: of one inference.
+        how: what was asked, and what is counted beside activations or left out.
+    """
+
+    bytes: int
+    how: str
+
+
+@runtime_checkable
+class MemoryTelling(Protocol):
+    """What a runtime may be besides: able to tell its activation memory, for `pocketfit inspect --runtimes`."""
+
+    def activation_memory(self, artifact: Artifact) -> ActivationMemory | None:
+        """What the runtime says, running the artifact once where it has to; None where this version does not tell."""
         ...
 
 

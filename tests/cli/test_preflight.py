@@ -51,6 +51,7 @@ def test_a_refused_op_is_named_with_its_line(net: str, refusing: None, capsys: p
     assert "silu" in text
     assert "net.py:12" in text
     assert "refused: litert" in text
+    assert "--replace silu" in text
 
 
 def test_json_holds_all_of_it(net: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,24 @@ def test_all_passes_together(export, operations, image):
     assert relative_error(module(image), graph(image)) < 1e-5
 
 
+def test_no_pass_moves_a_batch_norm_back_through_an_activation(export, operations, image):
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(8)
+    # Negative factors and offsets: in front of the ReLU they would change what it cuts off.
+    (
+        nn.init.normal_(norm.weight),
+        nn.init.normal_(norm.bias),
+        norm.running_mean.normal_(),
+        norm.running_var.uniform_(1, 2),
+    )
+    module = nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), norm).eval()
+    weight = module[0].weight.clone()
+    graph = optimise(export(module, image), image)
+    assert operations(graph) == ["conv2d.default", "relu.default", "batch_norm.default"]
+    assert torch.equal(graph.get_parameter("0.weight"), weight)
+    assert torch.equal(graph(image), module(image))
+
+
 def test_a_second_time_changes_nothing(export, image):
     graph = optimise(export(Everything(), image), image)
     assert [graph_pass(graph, image) for graph_pass in DEFAULT_PASSES] == [0] * len(DEFAULT_PASSES)

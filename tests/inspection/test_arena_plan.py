@@ -82,6 +82,13 @@ def export(kind: Callable[[], nn.Module]) -> GraphModule:
     return graph
 
 
+def test_what_is_written_in_place_is_named() -> None:
+    assert plan_arena(export(Chain)).in_place == {"relu": "conv2d"}
+    # The sum is written over the shortcut, which it is the last to read.
+    assert plan_arena(export(Residual)).in_place == {"relu": "conv2d_1", "add": "conv2d", "relu_1": "add"}
+    assert plan_arena(export(Chain), in_place=False).in_place == {}
+
+
 def test_a_chain_takes_its_largest_pair() -> None:
     plan = plan_arena(export(Chain))
     # The convolution: 4 and 8 channels of 4x4; its ReLU is written in place.

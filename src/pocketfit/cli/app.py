@@ -27,6 +27,7 @@ from pocketfit.cli.prune import prune
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
+from pocketfit.cli.tile import tile
 from pocketfit.cli.verify import verify
 from pocketfit.cli.zoo import zoo
 from pocketfit.errors import PocketfitError
@@ -45,6 +46,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     inspect,
     optimize,
     preflight,
+    tile,
     zoo,
     runtimes,
     opencl,

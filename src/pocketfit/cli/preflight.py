@@ -117,8 +117,15 @@ def _doubt_row(op: str, doubts: list[tuple[str, Doubt]]) -> tuple[str, ...]:
         verdicts.setdefault(str(doubt.support.verdict), []).append(f"{runtime}{why}")
     said = "\n".join(f"{verdict}: {', '.join(names)}" for verdict, names in verdicts.items())
     becomes = {runtime: ", ".join(doubt.becomes) for runtime, doubt in doubts if doubt.becomes}
-    offers = "\n".join(f"{runtime}: {ops}" for runtime, ops in becomes.items())
-    return (op.split(".")[1], f"{first.place}{often}", said, offers or "-")
+    offers = [*(f"{runtime}: {ops}" for runtime, ops in becomes.items()), *_replacements(op)]
+    return (op.split(".")[1], f"{first.place}{often}", said, "\n".join(offers) or "-")
+
+
+def _replacements(op: str) -> list[str]:
+    """What could stand in its place on request, mostly with other answers."""
+    from pocketfit.graph.replacements import REPLACEMENTS
+
+    return [f"pocketfit optimize --replace {one.name}" for one in REPLACEMENTS if op in map(str, one.targets)]
 
 
 def _delegate_row(one: Outlook, two: DelegateOutlook) -> tuple[str, ...]:

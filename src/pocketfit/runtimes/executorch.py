@@ -24,6 +24,7 @@ from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Acceleration,
+    ActivationMemory,
     Artifact,
     KernelUse,
     Precision,
@@ -98,6 +99,11 @@ class ExecuTorch:
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
         """Load the program, with that many threads for it and for all sessions that run after it."""
         return _Session(artifact.files[0], threads)
+
+    def activation_memory(self, artifact: Artifact) -> ActivationMemory:
+        """Read it from the program."""
+        how = "planned in the file; an XNNPACK delegate plans its own besides, and does not tell"
+        return ActivationMemory(Program(artifact.files[0]).planned_bytes(), how)
 
 
 def _convert(variant: Variant, options: Mapping[str, str]) -> bytes:

@@ -171,6 +171,14 @@ class Program:
         calls = (each for each in self._instructions() if each.number(0, "<B") == _DELEGATE_CALL)
         return [names[call.table(1).number(0, "<i")] for call in calls]
 
+    def planned_bytes(self) -> int:
+        """Memory that the program has planned outside of delegates; the first of its buffers stands for none."""
+        place = self._plan.place(8)
+        start = self._plan._jump(place)
+        (count,) = struct.unpack_from("<I", self._content, start)
+        sizes: tuple[int, ...] = struct.unpack_from(f"<{count}q", self._content, start + 4)
+        return sum(sizes)
+
     def graphs(self) -> list[DelegateGraph]:
         """What the XNNPACK delegates compute."""
         mine = [delegate for delegate in self._plan.tables(7) if delegate.text(0) == "XnnpackBackend"]

@@ -28,11 +28,13 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
+from pocketfit.runtimes.litert_arena import arena_of
 from pocketfit.runtimes.litert_format import compact, order_outputs, pack, unpack
 from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
 from pocketfit.types import (
     Acceleration,
+    ActivationMemory,
     Artifact,
     KernelUse,
     Precision,
@@ -79,7 +81,6 @@ class LiteRT:
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
         """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
-
         options = accepted_options(variant, self.info)
         model = _convert(variant)
         notes = _store_weights(model, variant) if variant.plan.precision is Precision.INT8 else ()
@@ -107,6 +108,10 @@ class LiteRT:
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
         """Load with XNNPACK, as LiteRT does on a phone, or for the GPU where that is asked for and there."""
         return _Session(artifact, threads)
+
+    def activation_memory(self, artifact: Artifact) -> ActivationMemory:
+        """Look where LiteRT's own kernels, without XNNPACK, put what they write."""
+        return arena_of(_plain(artifact.files[0]))
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on LiteRT's own kernels, op by op and without a delegate, keeping what each op gives."""

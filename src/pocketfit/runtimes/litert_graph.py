@@ -6,6 +6,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.calls import per_axis
+from pocketfit.runtimes.litert_layout import keep_channels_last
 
 __all__ = ["write_for_converter"]
 
@@ -16,6 +17,7 @@ _END = 2**63 - 1  # of an axis, as torch writes it
 
 def write_for_converter(graph: GraphModule) -> None:
     """Rewrite, in place, what the converter would get wrong or refuse."""
+    keep_channels_last(graph)
     _negate_subtrahends(graph)
     _crop_transposed_convolutions(graph)
     _restore_for_each_reader(graph)

@@ -43,6 +43,7 @@ from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
+    ActivationMemory,
     Artifact,
     KernelUse,
     Precision,
@@ -65,6 +66,8 @@ OPSET = 20
 _CONVERT = "import sys, _tools; _tools.mnnconvert(['mnnconvert', *sys.argv[1:]])"
 # As MNN spells its backends; Core ML and NNAPI are one to it, of which a build has the one that its system has.
 _BACKENDS = {"opencl": "OPENCL", "vulkan": "VULKAN", "metal": "METAL", "coreml": "NN", "nnapi": "NN"}
+# What to ask a session for, as MNN numbers it: its memory in MiB.
+_MEMORY = 0
 # What it prints when it takes the CPU instead.
 _NO_BACKEND = re.compile(r"Can't Find type=\d+ backend")
 # What the converter says of ops that it does not know.
@@ -120,6 +123,13 @@ class Mnn:
         """Load for the CPU, or for the artifact's delegate where this build has it; what is not INT8 is float32."""
         require(self)
         return _Session(artifact, threads)
+
+    def activation_memory(self, artifact: Artifact) -> ActivationMemory:
+        """Ask a session on the CPU."""
+        require(self)
+        return ActivationMemory(
+            _Session(for_cpu(artifact), threads=1).memory_bytes(), "of a session, its packed weights included"
+        )
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on the CPU, but keep what each op gives; MNN restores INT8 itself."""
@@ -240,6 +250,10 @@ class _Session:
         int8, total = count_layers(self._artifact.files[0].read_bytes())
         kernels = KernelUse(int8=int8, total=total, how="ops in the file with INT8 weights, input and output")
         return with_delegate(kernels, self.acceleration())
+
+    def memory_bytes(self) -> int:
+        mebibytes: float = self._interpreter.getSessionInfo(self._session, _MEMORY)
+        return round(mebibytes * 2**20)
 
     def acceleration(self) -> Acceleration:
         return self._acceleration

@@ -30,10 +30,12 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
+from pocketfit.runtimes.onnx_profile import profiled_memory
 from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.types import (
     Acceleration,
+    ActivationMemory,
     Artifact,
     KernelUse,
     Precision,
@@ -121,6 +123,10 @@ class OnnxRuntime:
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
         """Load with every graph optimisation on, for the artifact's delegate where this build has it."""
         return _Session(artifact, threads)
+
+    def activation_memory(self, artifact: Artifact) -> ActivationMemory | None:
+        """Run with ONNX Runtime's profiler on."""
+        return profiled_memory(_silent_onnxruntime(), artifact)
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run with every graph optimisation off, so that nothing is fused: INT8 layers compute in restored floats."""

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.isolate import call
-from pocketfit.types import Artifact, Variant
+from pocketfit.types import Artifact, LoadedModel, Precision, Variant
 
-__all__ = ["artifact_from_json", "artifact_to_json", "convert_in_child"]
+__all__ = ["artifact_from_json", "artifact_to_json", "convert_float_in_child", "convert_in_child"]
 
 # Generous: the slowest converter needs a minute for a phone-sized model on two busy cores.
 TIMEOUT_S = 1200.0
@@ -46,6 +46,29 @@ def convert_in_child(
     arguments = {"runtime": runtime, "model": model, "plan": plan, "out": out, "options": dict(options or {})}
     result = call("pocketfit.runtimes.work:convert", arguments, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES, log=log)
     return artifact_from_json(result, out)
+
+
+def convert_float_in_child(model: LoadedModel, runtime: str, folder: Path) -> Artifact:
+    """Convert a model in float32 in a child process.
+
+    Args:
+        model: in canonical form.
+        runtime: name of the runtime.
+        folder: existing and empty; the artifact's files come into a folder within.
+
+    Raises:
+        ConversionError: the converter refused the model.
+        IsolationError: the child crashed, hung or took too much memory.
+    """
+    from pocketfit.compress.quantize.plan import float_plan, plan_to_json
+    from pocketfit.models.store import save
+
+    for name in ("model", "artifact"):
+        (folder / name).mkdir()
+    save(model, folder / "model")
+    plan = folder / "plan.json"
+    plan.write_text(plan_to_json(float_plan(model, Precision.FLOAT32)))
+    return convert_in_child(runtime, folder / "model", plan, folder / "artifact")
 
 
 def convert(

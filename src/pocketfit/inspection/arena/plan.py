@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pocketfit.inspection.arena.layout import best_layout, greedy_by_size, overlaps
@@ -51,6 +52,8 @@ class ArenaPlan:
         peak_step: the place in `order` of the node during which most bytes are in use, the first of several.
         peak_node: its name.
         alive: the tensors in use at it, the largest first.
+        in_place: by name of an op the tensor that it writes its result over: one that it is the last to read, in
+            `order`. A runtime that fuses an op with the one before it needs no such hint.
     """
 
     order: tuple[str, ...]
@@ -63,6 +66,7 @@ class ArenaPlan:
     peak_step: int
     peak_node: str
     alive: tuple[PlacedTensor, ...]
+    in_place: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def _described(graph: GraphModule, program: Program, given: _Arena, best: _Arena
         peak_step=order.index(names[peak]),
         peak_node=names[peak],
         alive=tuple(sorted(_alive(program, best, peak), key=lambda one: -one.size)),
+        in_place=_in_place(program, best),
     )
 
 
@@ -136,6 +141,11 @@ def _offsets(program: Program, arena: _Arena) -> dict[str, int]:
     pairs = zip(arena.blocks, arena.layout.offsets, strict=True)
     found = {buffer: offset for block, offset in pairs for buffer in block.buffers}
     return {program.buffers[buffer].name: offset for buffer, offset in sorted(found.items())}
+
+
+def _in_place(program: Program, arena: _Arena) -> dict[str, str]:
+    pairs = sorted((after, before) for block in arena.blocks for before, after in pairwise(block.buffers))
+    return {program.ops[program.writer[after]].name: program.buffers[before].name for after, before in pairs}
 
 
 def _alive(program: Program, arena: _Arena, step: int) -> Iterator[PlacedTensor]:

@@ -6,8 +6,8 @@ Networks are taken as the conversion matrix last prepared them: run it first whe
 
 For some of them the runtimes' own figures stand beside ours, in float32, each converted and asked in child processes.
 They do not count the same: `onnxruntime_kb` leaves the input out; `litert_kb` is the arena of LiteRT's own kernels with
-their scratch memory, without XNNPACK; `executorch_kb` leaves out what the XNNPACK delegate plans for itself;
-`mnn_with_weights_kb` is a session with its weights. ncnn does not tell.
+their scratch memory, without XNNPACK; `executorch_outside_xnnpack_kb` leaves out what the XNNPACK delegate plans for
+itself, where nearly all is; `mnn_with_weights_kb` is a session with its weights. ncnn does not tell.
 
     python -m benchmarks.arena    # asks the runtimes only, and keeps the other rows and columns
 """
@@ -46,7 +46,7 @@ ASKED = (
 COLUMNS = {
     "onnxruntime": "onnxruntime_kb",
     "litert": "litert_kb",
-    "executorch": "executorch_kb",
+    "executorch": "executorch_outside_xnnpack_kb",
     "mnn": "mnn_with_weights_kb",
 }
 

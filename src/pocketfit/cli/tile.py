@@ -26,7 +26,7 @@ from pocketfit.cli.options import (
     parse_shape,
 )
 from pocketfit.cli.output import console, print_json
-from pocketfit.errors import OptionError, OutputError
+from pocketfit.errors import ModelError, OptionError, OutputError
 
 if TYPE_CHECKING:
     from pocketfit.contract import Contract
@@ -77,13 +77,10 @@ def tile(
     shape, side = None if input_shape is None else parse_shape(input_shape), _side(size)
     given = parse_preprocess(color=color, scale=scale, mean=mean, std=std, file=preprocess)
 
-    from pocketfit.models.load import find_source, load_model
     from pocketfit.tiles.picture import check_channels, read_numbers
     from pocketfit.tiling import estimate
 
-    if side is not None:
-        shape = (*(find_source(model, weights=weights, input_shape=shape).input_shape or ())[:1], *side)
-    loaded = load_model(model, weights=weights, input_shape=shape)
+    loaded = _load(model, weights, shape, side)
     spec = _spec(loaded, given)
     with tempfile.TemporaryDirectory(prefix="pocketfit-tile-") as folder:
         numbers = Path(folder) / "image.npy"
@@ -127,6 +124,23 @@ def _side(text: str | None) -> tuple[int, int] | None:
     if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
         raise OptionError(f"--tile {text!r} is not allowed. Give pixels, such as 128, or height x width: 128x160.")
     return int(parts[0]), int(parts[-1])
+
+
+def _load(spec: str, weights: Path | None, shape: tuple[int, ...] | None, side: tuple[int, int] | None) -> LoadedModel:
+    """The model for tiles of that size, or for its own input."""
+    from pocketfit.models.load import find_source, load_model
+
+    if side is None:
+        return load_model(spec, weights=weights, input_shape=shape)
+    own = find_source(spec, weights=weights, input_shape=shape).input_shape
+    assert own is not None  # find_source asks for it
+    try:
+        return load_model(spec, weights=weights, input_shape=(own[0], *side))
+    except ModelError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"--tile {side[0]}x{side[1]}: {reason}\nLeave --tile out where a file was made for one size."
+        ) from error
 
 
 def _spec(model: LoadedModel, asked: Contract | Changes | None) -> Contract:

@@ -39,19 +39,22 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
 from pocketfit.data.options import Changes, resolve_preprocess
-from pocketfit.data.preprocess import batches, makes
+from pocketfit.data.preprocess import batches, default_preprocess, makes
 from pocketfit.devices.host import describe_host
 from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
+from pocketfit.models.source import Source
 from pocketfit.models.store import restore, save
+from pocketfit.models.with_preprocessing import with_preprocessing
 from pocketfit.outputs import apart
 from pocketfit.proving import Planned, Prover, Row
 from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, runs_here, why_not_run_here
 from pocketfit.runtimes.options import complete_options
+from pocketfit.runtimes.pixels import INPUT_TYPE, UINT8
 from pocketfit.search.choose import Preference, choose
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, default_cache, key_of
@@ -114,6 +117,8 @@ class FitRequest:
         rescue: climb the ladder for the INT8 plan; None takes the first plan as it is.
         options: of runtimes, by name of the runtime and of the option; what is absent has its default.
         postprocess: what the outputs mean; None for classes where samples have labels, or what `preprocess` says.
+        embed_preprocessing: put colour, scale, mean, std and layout into the model, which then takes pixels, as uint8
+            where the runtime has that.
     """
 
     model: str
@@ -133,6 +138,7 @@ class FitRequest:
     rescue: Rescue | None = None
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postprocess: Output | Task | None = None
+    embed_preprocessing: bool = False
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -197,6 +203,11 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
 
 def _checked_run(request: FitRequest, watcher: Watcher) -> _Run:
     """A run whose targets and destination were found usable before any work."""
+    if request.embed_preprocessing and request.data is None:
+        raise OptionError(
+            "--embed-preprocessing needs images: without them nothing tells what the model makes of pixels. "
+            "Give --data."
+        )
     runtimes = _targets(request)
     _check_options(request, runtimes)
     if request.out is not None:
@@ -267,7 +278,7 @@ class _Run:
             candidates=candidates,
             choices=choices,
             layers=quality,
-            notes=(*data.notes, *(note for planned in plans.values() for note in planned.plan.notes)),
+            notes=(*self.embedded(), *data.notes, *(note for planned in plans.values() for note in planned.plan.notes)),
             stages=tuple(self.stages.times),
             host=describe_host(),
             versions=self.versions,
@@ -285,7 +296,7 @@ class _Run:
         """The model as it is stored: exported once, found again as long as module and weights are the same."""
         with self.stages.timed("load"):
             request = self.request
-            source = find_source(request.model, weights=request.weights, input_shape=request.input_shape)
+            source = self.source()
             assert source.input_shape is not None  # find_source sees to it
             name, shape = source.name, source.input_shape
             known = identity(source.module, shape)
@@ -318,9 +329,21 @@ class _Run:
                 progress=stage.report,
             )
 
+    def source(self) -> Source:
+        request = self.request
+        source = find_source(request.model, weights=request.weights, input_shape=request.input_shape)
+        if not request.embed_preprocessing:
+            return source
+        assert source.input_shape is not None  # find_source sees to it
+        return with_preprocessing(source, self.asked(source.preprocess) or default_preprocess(source.input_shape))
+
     def preprocess(self, model: LoadedModel) -> Contract | None:
+        """What is left to be done outside the model."""
+        return model.preprocess if self.request.embed_preprocessing else self.asked(model.preprocess)
+
+    def asked(self, said: Contract | None) -> Contract | None:
         """What the user says, on top of what the model says."""
-        return resolve_preprocess(self.request.preprocess, model.preprocess)
+        return resolve_preprocess(self.request.preprocess, said)
 
     def contract(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> Contract | None:
         """What an app has to do: what was done here, and what was said of images where inputs came ready made."""
@@ -331,6 +354,15 @@ class _Run:
         labelled = samples.labels is not None
         first = apart(floats, model.outputs)[0]
         return with_output(said, self.request.postprocess, first, samples.classes, labelled=labelled)
+
+    def embedded(self) -> tuple[str, ...]:
+        """What an app has to know of a model that takes pixels."""
+        if not self.request.embed_preprocessing:
+            return ()
+        return (
+            "Colour, scale, mean, std and layout are inside the model: feed RGB pixels 0..255 as they are, height x "
+            "width x 3; resize, letterbox and crop stay with the app.",
+        )
 
     # plan --------------------------------------------------------------------------------------------------------
 
@@ -506,13 +538,22 @@ class _Run:
         """Every runtime in every precision it has, with the plan as it can express it and what must come of it."""
         rows = []
         for runtime in self.runtimes:
-            options = self.request.options.get(runtime.info.name, {})
+            options, told = self.options(runtime)
             for precision in self.precisions(runtime):
                 planned, notes = self.expressed(plans[precision], runtime)
                 planned = replace(planned, variant=replace(planned.variant, options=options))
                 scheme = runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
-                rows.append(Row(runtime, planned, self.simulate(data, planned, scheme), notes))
+                rows.append(Row(runtime, planned, self.simulate(data, planned, scheme), (*told, *notes)))
         return rows
+
+    def options(self, runtime: Runtime) -> tuple[dict[str, str], tuple[str, ...]]:
+        """What is asked of a runtime, and what it cannot do of that."""
+        options = dict(self.request.options.get(runtime.info.name, {}))
+        if not self.request.embed_preprocessing:
+            return options, ()
+        if INPUT_TYPE not in (option.name for option in runtime.info.options):
+            return options, ("pixels are given as float32: Pocketfit writes no uint8 input for this runtime",)
+        return {INPUT_TYPE: UINT8, **options}, ()
 
     def expressed(self, planned: Planned, runtime: Runtime) -> tuple[Planned, tuple[str, ...]]:
         """The nearest plan that the runtime can express, and what was changed for it."""

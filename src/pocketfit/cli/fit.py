@@ -19,6 +19,7 @@ from pocketfit.cli.options import (
     Data,
     Delegates,
     DryRun,
+    Embed,
     EvaluationSamples,
     Fill,
     InputShape,
@@ -82,6 +83,7 @@ def fit(
     layout: Layout = None,
     preprocess: Preprocess = None,
     postprocess: Postprocess = None,
+    embed: Embed = False,
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
@@ -125,6 +127,7 @@ def fit(
             file=preprocess,
         ),
         postprocess=parse_postprocess(postprocess),
+        embed_preprocessing=embed,
         budget=Budget(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),

@@ -27,6 +27,7 @@ __all__ = [
     "Data",
     "Delegates",
     "DryRun",
+    "Embed",
     "EvaluationSamples",
     "Fill",
     "InputShape",
@@ -122,6 +123,13 @@ Preprocess = Annotated[
 Postprocess = Annotated[
     str | None,
     typer.Option(help="What the outputs mean: classes (the default with labels), boxes, embedding; or a JSON file."),
+]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed-preprocessing",
+        help="Put colour, scale, mean, std and layout into the model: the app feeds RGB pixels, uint8 where it can.",
+    ),
 ]
 CalibrationSamples = Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")]
 EvaluationSamples = Annotated[int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")]

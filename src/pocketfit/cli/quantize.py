@@ -18,6 +18,7 @@ from pocketfit.cli.options import (
     Crop,
     Delegates,
     DryRun,
+    Embed,
     EvaluationSamples,
     Fill,
     InputShape,
@@ -106,6 +107,7 @@ def quantize(
     layout: Layout = None,
     preprocess: Preprocess = None,
     postprocess: Postprocess = None,
+    embed: Embed = False,
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     report: Report = None,
@@ -155,6 +157,7 @@ def quantize(
             file=preprocess,
         ),
         postprocess=parse_postprocess(postprocess),
+        embed_preprocessing=embed,
         budget=Budget(max_drop_points=None if data is None else points),
         targets=names,
         options=assign_options(

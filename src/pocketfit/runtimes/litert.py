@@ -30,7 +30,9 @@ from pocketfit.runtimes.delegates import (
 )
 from pocketfit.runtimes.litert_arena import arena_of
 from pocketfit.runtimes.litert_format import compact, order_outputs, pack, unpack
+from pocketfit.runtimes.litert_pixels import take_uint8
 from pocketfit.runtimes.options import accepted_options
+from pocketfit.runtimes.pixels import input_type_option, takes_pixels
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line, lines_of
 from pocketfit.types import (
     Acceleration,
@@ -76,11 +78,11 @@ class LiteRT:
         weight_only=True,
         dynamic=("linear",),
         dynamic_rows=True,
-        options=(delegate_option(_GPU, *_ON_PHONES),),
+        options=(delegate_option(_GPU, *_ON_PHONES), input_type_option()),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
-        """Write `model.tflite`: batch 1, NCHW; its input is INT8 in an INT8 plan, float32 otherwise."""
+        """Write `model.tflite`: batch 1, NCHW; its input is uint8 if asked, else INT8 in an INT8 plan and float32."""
         options = accepted_options(variant, self.info)
         model = _convert(variant)
         notes = _store_weights(model, variant) if variant.plan.precision is Precision.INT8 else ()
@@ -88,6 +90,8 @@ class LiteRT:
         content = pack(model)
         if variant.plan.precision is Precision.FLOAT16:
             content = _store_weights_in_half(content)
+        if takes_pixels(options):
+            content = take_uint8(content)
         path = out / "model.tflite"
         path.write_bytes(content)
         interpreter = _tried(path)

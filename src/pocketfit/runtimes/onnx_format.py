@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pocketfit.runtimes.stored_weights import StoredWeight
 
-__all__ = ["keep_float", "quantize_at_run_time", "store_weights"]
+__all__ = ["keep_float", "quantize_at_run_time", "store_weights", "take_uint8"]
 
 # Of a bias in INT32: finer than float32 resolves, far from the end of the range.
 _BIAS_STEPS = 2**30
@@ -108,6 +108,22 @@ def keep_float(program: onnx.ModelProto) -> None:
     graph = program.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     _put_first(program, [_hide_bias(graph, node, constants) for node in _exposed(graph, constants)])
+
+
+def take_uint8(program: onnx.ModelProto) -> None:
+    """Give the input the type UINT8, under its name; a Cast restores what the graph computes with.
+
+    Args:
+        program: of one float32 input; changed in place.
+    """
+    import onnx
+
+    (given,) = program.graph.input
+    inside = f"{given.name}.float32"
+    for node in program.graph.node:
+        node.input[:] = [inside if name == given.name else name for name in node.input]
+    given.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    _put_first(program, [onnx.helper.make_node("Cast", [given.name], [inside], to=onnx.TensorProto.FLOAT)])
 
 
 def _exposed(graph: onnx.GraphProto, constants: Mapping[str, np.ndarray]) -> Iterator[onnx.NodeProto]:

@@ -29,10 +29,11 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
-from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights
+from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights, take_uint8
 from pocketfit.runtimes.onnx_profile import profiled_memory
 from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.outputs import named_outputs
+from pocketfit.runtimes.pixels import input_dtype, input_type_option, takes_pixels
 from pocketfit.types import (
     Acceleration,
     ActivationMemory,
@@ -96,7 +97,7 @@ class OnnxRuntime:
         activation_bits=(8, 16),
         weight_only=True,
         dynamic=("linear",),
-        options=(delegate_option(*_PROVIDERS), batch_option()),
+        options=(delegate_option(*_PROVIDERS), batch_option(), input_type_option()),
     )
 
     def convert(self, variant: Variant, out: Path) -> Artifact:
@@ -104,6 +105,8 @@ class OnnxRuntime:
         options = accepted_options(variant, self.info)
         program = _export(variant, options)
         kept = _store_weights(program, variant)
+        if takes_pixels(options):
+            take_uint8(program)
         path = out / "model.onnx"
         path.write_bytes(program.SerializeToString(deterministic=True))
         output, *more = named_outputs(variant.model, [output.name for output in program.graph.output])
@@ -112,7 +115,7 @@ class OnnxRuntime:
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=TensorSpec(program.graph.input[0].name, variant.model.input.shape),
+            input=TensorSpec(program.graph.input[0].name, variant.model.input.shape, input_dtype(options)),
             output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*_notes(kept), *delegate_notes(options[DELEGATE])),
@@ -143,7 +146,8 @@ class OnnxRuntime:
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[_CPU_PROVIDER])
         yield artifact.input.name, sample
-        for name, values in zip(names, session.run(None, {artifact.input.name: sample}), strict=True):
+        given = sample.astype(artifact.input.dtype, copy=False)
+        for name, values in zip(names, session.run(None, {artifact.input.name: given}), strict=True):
             if values.dtype == sample.dtype:
                 yield name, values
 
@@ -224,10 +228,10 @@ class _Session:
         if self._asked != CPU:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         self._session = onnxruntime.InferenceSession(str(self._path), options, providers=_providers(self._asked))
-        self._input = self._session.get_inputs()[0].name
+        self._input, self._dtype = artifact.input.name, artifact.input.dtype
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        return tuple(self._session.run(None, {self._input: inputs[0]}))
+        return tuple(self._session.run(None, {self._input: inputs[0].astype(self._dtype, copy=False)}))
 
     def kernels(self) -> KernelUse:
         counts = self._optimised_ops()

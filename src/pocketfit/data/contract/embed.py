@@ -106,6 +106,11 @@ class Embedded(torch.nn.Module):
         self.arithmetic = Arithmetic(contract)
         self.model = model
 
+    def train(self, mode: bool = True) -> Embedded:
+        """Leave the model in its own mode: an exported graph has it built in, and refuses to be asked."""
+        self.training = mode
+        return self
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """What the model answers to the prepared images."""
         answer: torch.Tensor = self.model(self.arithmetic(self.geometry(images)))

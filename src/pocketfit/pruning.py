@@ -30,7 +30,7 @@ from pocketfit.store import default_cache
 from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, PreprocessSpec, Samples
 from pocketfit.verify.accuracy import evaluate
 
-__all__ = ["PruneRequest", "PruneResult", "prune"]
+__all__ = ["Cost", "PruneRequest", "PruneResult", "prune", "side_by_side"]
 
 BATCH = 64
 RUNTIME = "onnxruntime"
@@ -122,6 +122,14 @@ def prune(request: PruneRequest, watcher: Watcher | None = None) -> PruneResult:
     return _Run(request, watcher or Nobody()).run()
 
 
+def side_by_side(before: LoadedModel, after: LoadedModel) -> tuple[Latency, Latency]:
+    """Convert both to ONNX Runtime and time them in turns on one thread of this host."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = [_converted(one, Path(folder) / name) for name, one in (("before", before), ("after", after))]
+        old, new = measure_side_by_side(get_runtime(RUNTIME), artifacts)
+    return old, new
+
+
 @dataclass(frozen=True)
 class _Outcome:
     model: LoadedModel
@@ -189,9 +197,8 @@ class _Run:
         return evaluate(after, before, held_out.labels)
 
     def _latencies(self, model: LoadedModel, pruned: LoadedModel) -> tuple[Latency, ...]:
-        with self._stage("measure"), tempfile.TemporaryDirectory() as folder:
-            artifacts = [_converted(one, Path(folder) / name) for name, one in (("a", model), ("b", pruned))]
-            return measure_side_by_side(get_runtime(RUNTIME), artifacts)
+        with self._stage("measure"):
+            return side_by_side(model, pruned)
 
     def _result(
         self,

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.real_data import data_file
-from pocketfit.types import PreprocessSpec
+from pocketfit.contract import Contract
 
-RESNET_CIFAR_INPUT = PreprocessSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+RESNET_CIFAR_INPUT = Contract(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 _WIDTHS = (16, 32, 64)
 

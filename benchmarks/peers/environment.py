@@ -13,22 +13,29 @@ from benchmarks.real_data import cache_folder
 # in its cache; ONNX Runtime, too, is the one that Pocketfit's own rows are measured with.
 REQUIREMENTS = ("aimet-onnx==2.42.0", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.31.1", "torch==2.13.0")
 
+# By itself: it needs nothing of the above, and they need not be installed anew for it.
+TORCH_PRUNING = ("numpy", "pillow", "torch==2.13.0", "torch-pruning==1.6.0")
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def python() -> Path:
+def python(name: str = "peers-env", requirements: tuple[str, ...] = REQUIREMENTS) -> Path:
     """Returns the interpreter of the peers' environment, after installing the peers if that was not done yet.
+
+    Args:
+        name: Of the environment's folder in the cache.
+        requirements: What is installed there.
 
     Raises:
         subprocess.CalledProcessError: pip could not install them; its messages are on standard error.
     """
-    folder = cache_folder() / "peers-env"
+    folder = cache_folder() / name
     interpreter = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     installed = folder / "requirements.txt"
-    wanted = "\n".join(REQUIREMENTS) + "\n"
+    wanted = "\n".join(requirements) + "\n"
     if not installed.is_file() or installed.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
+        subprocess.run([str(interpreter), "-m", "pip", "install", "--quiet", *requirements], check=True)
         # Written last: an interrupted installation is begun anew.
         installed.write_text(wanted)
     return interpreter

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketfit.compress.prune.channels import Layer, plan_channels, prune_channels
+from pocketfit.compress.prune.channels import Layer, plan_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe
+from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
 from pocketfit.compress.quantize.plan import float_plan, plan_to_json
 from pocketfit.contract import Contract
@@ -21,6 +22,7 @@ from pocketfit.data.load import load_data
 from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import measure_side_by_side
+from pocketfit.errors import DataError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
@@ -33,7 +35,7 @@ from pocketfit.store import default_cache
 from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, Samples
 from pocketfit.verify.accuracy import evaluate
 
-__all__ = ["PruneRequest", "PruneResult", "prune"]
+__all__ = ["Cost", "PruneRequest", "PruneResult", "prune", "side_by_side"]
 
 BATCH = 64
 RUNTIME = "onnxruntime"
@@ -53,6 +55,8 @@ class PruneRequest:
         weights: state dict for what a factory returns.
         input_shape: without the batch; None when the model says it.
         preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
+        schedule: rounds of channel pruning, and the training after each.
+        training_data: what is trained on, as `data`; None for the unlabelled samples.
         samples: number of unlabelled samples to judge and fit with.
         evaluation_samples: largest number of held-out samples; None for all.
         measure: whether both models are converted to ONNX Runtime and timed.
@@ -67,6 +71,8 @@ class PruneRequest:
     weights: Path | None = None
     input_shape: tuple[int, ...] | None = None
     preprocess: Contract | Changes | None = None
+    schedule: Schedule = Schedule()  # noqa: RUF009, frozen
+    training_data: str | None = None
     samples: int = 512
     evaluation_samples: int | None = None
     measure: bool = True
@@ -125,6 +131,14 @@ def prune(request: PruneRequest, watcher: Watcher | None = None) -> PruneResult:
     return _Run(request, watcher or Nobody()).run()
 
 
+def side_by_side(before: LoadedModel, after: LoadedModel) -> tuple[Latency, Latency]:
+    """Convert both to ONNX Runtime and time them in turns on one thread of this host."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = [_converted(one, Path(folder) / name) for name, one in (("before", before), ("after", after))]
+        old, new = measure_side_by_side(get_runtime(RUNTIME), artifacts)
+    return old, new
+
+
 @dataclass(frozen=True)
 class _Outcome:
     model: LoadedModel
@@ -158,14 +172,33 @@ class _Run:
         request = self.request
         if request.data is None:
             return None
+        return self._read(model, request.data, request.samples, request.evaluation_samples)
+
+    def _training(self, model: LoadedModel, data: Dataset | None) -> Samples | None:
+        """What is learnt from: other data with their labels, or the samples that channels are judged by."""
+        spec = self.request.training_data
+        if self.request.schedule.training is None:
+            return None
+        if spec is None and data is None:
+            raise DataError("a training needs samples, and there are none. Give --data, or --train-data.")
+        if spec is None:
+            return data.calibration if data is not None else None
+        if spec == self.request.data:
+            raise DataError(
+                f"{spec} is also what the pruned model is judged by: it would be judged by what it has learnt. "
+                "Give the training other data, or none: it then learns from the unlabelled samples."
+            )
+        return self._read(model, spec, 1, None).evaluation
+
+    def _read(self, model: LoadedModel, spec: str, calibration: int, evaluation: int | None) -> Dataset:
         with self._stage("data") as stage:
             return load_data(
-                request.data,
-                preprocess=resolve_preprocess(request.preprocess, model.preprocess),
+                spec,
+                preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
                 input_shape=model.input.shape[1:],
-                cache=(request.cache or default_cache()) / "images",
-                calibration=request.samples,
-                evaluation=request.evaluation_samples,
+                cache=(self.request.cache or default_cache()) / "images",
+                calibration=calibration,
+                evaluation=evaluation,
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
             )
@@ -177,11 +210,16 @@ class _Run:
                 zeroed = zero_weights(model, recipe)
             return _Outcome(zeroed.model, _cost(zeroed.model), sparse=zeroed.layers)
         samples = () if data is None else tuple(batches(data.calibration, BATCH if model.dynamic_batch else 1))
-        act = plan_channels if self.request.dry_run else prune_channels
+        training = self._training(model, data)
         with self._stage("prune") as stage:
-            pruned = act(model, recipe, samples, lambda part, done, total: stage.report(done, total))
-        if self.request.dry_run:
-            return _Outcome(model, Cost(None, None, pruned.macs_after), channels=pruned.layers)
+
+            def told(part: str, done: int, total: int) -> None:
+                stage.report(done, total)
+
+            if self.request.dry_run:
+                plan = plan_channels(model, recipe, samples, told)
+                return _Outcome(model, Cost(None, None, plan.macs_after), channels=plan.layers)
+            pruned = prune_in_rounds(model, recipe, self.request.schedule, samples, training, told)
         return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers)
 
     def _accuracy(self, model: LoadedModel, pruned: LoadedModel, held_out: Samples) -> Accuracy | None:
@@ -192,9 +230,8 @@ class _Run:
         return evaluate(after, before, held_out.labels)
 
     def _latencies(self, model: LoadedModel, pruned: LoadedModel) -> tuple[Latency, ...]:
-        with self._stage("measure"), tempfile.TemporaryDirectory() as folder:
-            artifacts = [_converted(one, Path(folder) / name) for name, one in (("a", model), ("b", pruned))]
-            return measure_side_by_side(get_runtime(RUNTIME), artifacts)
+        with self._stage("measure"):
+            return side_by_side(model, pruned)
 
     def _result(
         self,

@@ -33,6 +33,7 @@ from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
     from pocketfit.compress.prune.recipe import ChannelRecipe
+    from pocketfit.compress.prune.rounds import Schedule
     from pocketfit.compress.prune.weights import WeightRecipe
     from pocketfit.pruning import PruneResult
 
@@ -68,12 +69,24 @@ def prune(
         ),
     ] = None,
     allocation: Annotated[
-        str, typer.Option(help="The same ratio in every layer (uniform), or where it costs least (global).")
-    ] = "global",
+        str | None,
+        typer.Option(
+            help="The same ratio in every layer (uniform), or where it costs least (global: the default of obs)."
+        ),
+    ] = None,
     round_to: Annotated[int, typer.Option(help="Channels that stay are a multiple of this; 1 for any number.")] = 8,
     refit: Annotated[
         bool, typer.Option("--refit/--no-refit", help="Fit the layers that are left to what they gave before.")
     ] = True,
+    rounds: Annotated[
+        int, typer.Option(help="Prune in so many steps, and train after each where --train is given.")
+    ] = 1,
+    train: Annotated[
+        int | None, typer.Option(metavar="EPOCHS", help="Train by the unpruned model; so many epochs a round.")
+    ] = None,
+    train_data: Annotated[
+        str | None, typer.Option(help="What to train on, as --data. Without it, the unlabelled samples.")
+    ] = None,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to judge channels and fit layers with.")] = 512,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
@@ -125,6 +138,8 @@ def prune(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
+        schedule=_schedule(rounds, train),
+        training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,
         measure=measure,
@@ -141,13 +156,24 @@ def prune(
         console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
 
 
-def _channel_recipe(macs: float, importance: str, allocation: str, round_to: int, refit: bool) -> ChannelRecipe:
+def _channel_recipe(macs: float, importance: str, allocation: str | None, round_to: int, refit: bool) -> ChannelRecipe:
     from pocketfit.compress.prune.allocate import Allocation
     from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 
     check_one_of("--importance", importance, Importance, "one")
-    check_one_of("--allocation", allocation, Allocation, "one")
-    return ChannelRecipe(macs, Importance(importance), Allocation(allocation), round_to, refit)
+    if allocation is not None:
+        check_one_of("--allocation", allocation, Allocation, "one")
+    shared = None if allocation is None else Allocation(allocation)
+    return ChannelRecipe(macs, Importance(importance), shared, round_to, refit)
+
+
+def _schedule(rounds: int, epochs: int | None) -> Schedule:
+    from pocketfit.compress.prune.finetune import finetuning_recipe
+    from pocketfit.compress.prune.rounds import Schedule
+
+    check_count("--rounds", rounds)
+    check_count("--train", epochs)
+    return Schedule(rounds, None if epochs is None else finetuning_recipe(epochs))
 
 
 def _weight_recipe(sparsity: float | None, threshold: float | None, pattern: str | None, scope: str) -> WeightRecipe:

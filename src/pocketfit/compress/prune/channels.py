@@ -121,7 +121,7 @@ def _chosen(
         )
     found = find_dependencies(model)
     rankings = _rankings(model, found, recipe.importance, batches, watcher)
-    return found, allocate(found, rankings, recipe.macs, recipe.allocation, recipe.round_to)
+    return found, allocate(found, rankings, recipe.macs, recipe.sharing, recipe.round_to)
 
 
 def _rankings(

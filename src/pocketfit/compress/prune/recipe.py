@@ -34,7 +34,8 @@ class ChannelRecipe:
     Args:
         macs: share of the multiply-accumulates that may stay, above 0 and below 1.
         importance: by what channels are judged.
-        allocation: how the layers share the burden.
+        allocation: how the layers share the burden; None for global with second order, whose losses of different layers
+            can be compared, and uniform with any other importance.
         round_to: channels that stay in a layer are a multiple of this, which kernels like; 1 for any number.
         refit: whether the layers that are left are fitted to what they gave before, where there are samples.
 
@@ -44,7 +45,7 @@ class ChannelRecipe:
 
     macs: float = 0.5
     importance: Importance = Importance.OBS
-    allocation: Allocation = Allocation.GLOBAL
+    allocation: Allocation | None = None
     round_to: int = 8
     refit: bool = True
 
@@ -55,3 +56,10 @@ class ChannelRecipe:
             )
         if self.round_to < 1:
             raise OptionError(f"channels cannot be rounded to {self.round_to}. Give 1 or more; 8 and 16 suit kernels.")
+
+    @property
+    def sharing(self) -> Allocation:
+        """How the layers share the burden."""
+        if self.allocation is not None:
+            return self.allocation
+        return Allocation.GLOBAL if self.importance is Importance.OBS else Allocation.UNIFORM

@@ -35,7 +35,7 @@ from pocketfit.types import LoadedModel, Precision, Samples, Scheme, Variant
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Step", "Trained", "train"]
+__all__ = ["Step", "Trained", "Training", "check_samples", "order_for", "train"]
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def train(
     """
     _check(variant, samples)
     accelerator = accelerator_for(recipe)
-    order = _order(len(samples.inputs), recipe, accelerator)
+    order = order_for(len(samples.inputs), recipe, accelerator)
     teacher = teacher or variant.model
     trainable = make_trainable(variant.model.graph, variant.plan, scheme, learn_zero_points=recipe.learn_zero_points)
-    training = _Training(teacher, trainable, samples, order, recipe, accelerator)
+    training = Training(teacher, trainable, samples, order, recipe, accelerator)
     training.resume_from(checkpoint, _key(variant, teacher, samples, recipe, scheme))
     with torch.enable_grad():
         training.run(progress or _nobody)
@@ -113,7 +113,18 @@ def train(
     return Trained(deploy(variant, scheme, trainable, recipe.trains, note), tuple(training.log))
 
 
-class _Training:
+class Training:
+    """The loop, over whatever parameters a `Trainable` has.
+
+    Args:
+        teacher: the float model to follow.
+        trainable: what learns.
+        samples: to learn from.
+        order: in which they come.
+        recipe: how.
+        accelerator: devices and processes.
+    """
+
     def __init__(
         self,
         teacher: LoadedModel,
@@ -139,6 +150,7 @@ class _Training:
         self.key = ""
 
     def run(self, progress: Callable[[Step], None]) -> None:
+        """Take all steps that are left."""
         if self.order.start == self.order.steps:
             return
         for number, batch in enumerate(self.loader, self.order.start):
@@ -176,6 +188,7 @@ class _Training:
     # checkpoints -------------------------------------------------------------------------------------------------
 
     def resume_from(self, checkpoint: Path | None, key: str) -> None:
+        """Go on from a checkpoint of this training, where there is one, and write others there."""
         self.checkpoint, self.key = checkpoint, key
         if checkpoint is None:
             return
@@ -212,9 +225,18 @@ def _check(variant: Variant, samples: Samples) -> None:
     precision = variant.plan.precision
     if precision is not Precision.INT8:
         raise OptionError(f"a {precision} plan has no scales to train. Train an int8 plan.")
+    check_samples(variant.model, samples)
+
+
+def check_samples(model: LoadedModel, samples: Samples) -> None:
+    """Refuse samples that nothing can be learnt from.
+
+    Raises:
+        DataError: there are none, or a label is none of the model's classes.
+    """
     if not len(samples.inputs):
         raise DataError("there are no samples to train with. Give at least one.")
-    labels, shape = samples.labels, variant.model.output.shape
+    labels, shape = samples.labels, model.output.shape
     if labels is not None and len(shape) == 2 and labels.max() >= shape[1]:
         raise DataError(
             f"a label is {labels.max()}, but the model knows {shape[1]} classes: 0 to {shape[1] - 1} are allowed. "
@@ -222,7 +244,12 @@ def _check(variant: Variant, samples: Samples) -> None:
         )
 
 
-def _order(count: int, recipe: TrainingRecipe, accelerator: Accelerator) -> Order:
+def order_for(count: int, recipe: TrainingRecipe, accelerator: Accelerator) -> Order:
+    """The order of so many samples, dealt out evenly to all processes.
+
+    Raises:
+        OptionError: they cannot be.
+    """
     batch, processes = min(recipe.batch, count), accelerator.num_processes
     if batch % processes:
         raise OptionError(

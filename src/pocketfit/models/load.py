@@ -18,6 +18,7 @@ from pocketfit.models.keras_source import from_keras
 from pocketfit.models.onnx_source import from_onnx, is_onnx
 from pocketfit.models.source import Source
 from pocketfit.models.timm_source import from_timm
+from pocketfit.models.torchscript_source import from_torchscript, is_torchscript
 from pocketfit.types import LoadedModel
 
 __all__ = ["find_source", "load_model"]
@@ -36,7 +37,8 @@ def load_model(
 
     Args:
         spec: `package.module:factory`, `file.py:factory`, `timm:NAME`, or the path of a `torch.export` file (`.pt2`),
-            an ONNX file (`.onnx`; `model.onnx#name` for one of several outputs) or a Keras file (`.keras`).
+            a TorchScript file (`.ts`, `.torchscript`, or a `.pt` that is one), an ONNX file (`.onnx`;
+            `model.onnx#name` for one of several outputs) or a Keras file (`.keras`).
         weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with one of these files, which
             have their own.
         input_shape: channels, height, width without the batch; where None, the model has to say.
@@ -87,6 +89,8 @@ def _file_reader(spec: str) -> Callable[[str, tuple[int, ...] | None], Source] |
     """What reads a file that holds layers and weights; None where the specification names none."""
     if is_onnx(spec):
         return from_onnx
+    if is_torchscript(spec):
+        return lambda path, shape: from_torchscript(Path(path), shape)
     if Path(spec).suffix == ".keras":
         return lambda path, shape: from_keras(Path(path), shape)
     return (lambda path, _: from_exported(Path(path))) if Path(spec).suffix == ".pt2" else None

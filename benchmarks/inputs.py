@@ -1,6 +1,8 @@
 """Do model files of every kind become models that answer as the originals do?
 
-    file ─load_model→ canonical graph ─→ its answers, beside those of ONNX Runtime, Keras, torch, TensorFlow or LiteRT
+    file ─find_source→ torch module ─→ its answers, beside those of ONNX Runtime, Keras, torch, TensorFlow or LiteRT
+
+What `load_model` then makes of the module, the canonical graph, is proved against it whenever a model is loaded.
 
 Networks have random weights, with the spread that training gives; each is asked noise, and photos of ImageNet where it
 takes images, and files with published inputs and answers are asked those. `relative_error` is the largest difference
@@ -16,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from benchmarks.input_files.images import noise, photos
 from benchmarks.input_files.keras_files import keras_subjects
@@ -27,8 +30,7 @@ from benchmarks.input_files.torchscript_files import torchscript_subjects
 from benchmarks.results import Row
 from pocketfit.errors import PocketfitError
 from pocketfit.graph.base import relative_error
-from pocketfit.models import load_model
-from pocketfit.types import LoadedModel
+from pocketfit.models.load import find_source
 
 COUNT = 3
 TARGET = 1e-4
@@ -51,11 +53,11 @@ def _row(subject: Subject, folder: Path) -> Row:
         return {"status": "not written", "reason": _line(error)}
     start = time.perf_counter()
     try:
-        model = load_model(file.spec, input_shape=file.shape)
+        source = find_source(file.spec, input_shape=file.shape)
     except PocketfitError as error:
         return {"status": "refused", "seconds": time.perf_counter() - start, "reason": _line(error)}
     seconds = time.perf_counter() - start
-    errors = {kind: relative_error(expected, _answer(model, given)) for kind, given, expected in questions}
+    errors = {kind: relative_error(expected, _answer(source.module, given)) for kind, given, expected in questions}
     worst = max(errors.values())
     return {
         "status": "agrees" if worst <= TARGET else "differs",
@@ -63,7 +65,6 @@ def _row(subject: Subject, folder: Path) -> Row:
         **errors,
         "answers_differ_by": relative_error(questions[0][2][0], questions[0][2][1]),
         "seconds": seconds,
-        "any_batch": model.dynamic_batch,
     }
 
 
@@ -77,10 +78,10 @@ def _questions(file: File) -> Iterator[tuple[str, Tensor, Tensor]]:
         yield "error_on_published", given, expected
 
 
-def _answer(model: LoadedModel, batch: Tensor) -> Tensor:
-    parts = [batch] if model.dynamic_batch else [one[None] for one in batch]
+def _answer(module: nn.Module, batch: Tensor) -> Tensor:
+    """One sample after the other: not every file takes several."""
     with torch.no_grad():
-        return torch.cat([model.graph(part) for part in parts])
+        return torch.cat([pytree.tree_leaves(module(one[None]))[0] for one in batch])
 
 
 def _line(error: Exception) -> str:

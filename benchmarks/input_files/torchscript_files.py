@@ -32,7 +32,6 @@ SCRIPTED = (
     "lraspp_mobilenet_v3_large (torchvision)",
     "densenet121",
     "resnet18",
-    "levit_128s",
 )
 
 

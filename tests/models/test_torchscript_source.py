@@ -215,6 +215,29 @@ def test_refused(build, message, tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.ts"]
 
 
+def add_one(self, input: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+    return output + 1
+
+
+class Around(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x)
+
+
+def test_hooks(tmp_path):
+    inner, outer, x = Around(), Around(), torch.randn(1, *SHAPE)
+    inner.inner.register_forward_hook(add_one)
+    outer.register_forward_hook(add_one)
+    source = from_torchscript(write(tmp_path / "inner.ts", inner), SHAPE)
+    assert torch.equal(source.module(x), torch.relu(x) + 1)
+    with pytest.raises(ModelError, match="hooks around its forward"):
+        from_torchscript(write(tmp_path / "outer.ts", outer), SHAPE)
+
+
 @pytest.mark.parametrize("member", ["data.pkl", "constants.pkl"])
 def test_pickled_code_is_not_run(member, tiny, tmp_path):
     source, path, mark = write(tmp_path / "net.ts", tiny()), tmp_path / "evil.ts", tmp_path / "ran"

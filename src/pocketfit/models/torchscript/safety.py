@@ -54,7 +54,7 @@ def check_script(path: Path) -> None:
 
 
 def check_nodes(script: Any, path: Path) -> None:
-    """Refuse operators that reach outside the model, and those of other libraries.
+    """Refuse operators that reach outside the model, those of other libraries, and code that stands around the model.
 
     Args:
         script: as `torch.jit.load` gives it; not run yet.
@@ -63,6 +63,8 @@ def check_nodes(script: Any, path: Path) -> None:
     Raises:
         ModelError: naming the operator.
     """
+    if script._c._get_forward_hooks() or script._c._get_forward_pre_hooks():
+        raise ModelError(f"{path} has hooks around its forward. Do in forward what they do, and save the module again.")
     for node in _nodes(script.inlined_graph):
         space, _, name = node.kind().partition("::")
         if space not in ("aten", "prim"):

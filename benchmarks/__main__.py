@@ -19,6 +19,7 @@ NAMES = (
     "arena",
     "graph_passes",
     "pruning",
+    "inputs",
 )
 
 

@@ -215,6 +215,23 @@ def test_one_of_several_outputs(tmp_path):
         from_onnx(f"{path}#d")
 
 
+def test_an_input_that_the_output_does_not_need_is_left_out(tmp_path):
+    nodes = [node("Relu", ["x"], ["a"]), node("Add", ["a", "z"], ["b"])]
+    inputs, outputs = [value("x", "N", 3, 8, 8), value("z", "N", 3, 8, 8)], [value(n, "N", 3, 8, 8) for n in "ab"]
+    path = write(tmp_path / "m.onnx", nodes, inputs, outputs)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(from_onnx(f"{path}#a").module(x), torch.relu(x))
+    with pytest.raises(ModelError, match=r"2 inputs: 'x', 'z'.*or say which output counts"):
+        from_onnx(f"{path}#b")
+
+
+@pytest.mark.parametrize("sizes", [(9, 4, 4), (2, 3, 4), (8, 10, 5)])
+def test_a_small_map_with_channels_in_front_stays(sizes, tmp_path):
+    nodes = [node("Relu", ["x"], ["y"])]
+    path = write(tmp_path / "m.onnx", nodes, [value("x", "N", *sizes)], [value("y", "N", *sizes)])
+    assert from_onnx(path).input_shape == sizes
+
+
 def test_open_sizes_are_asked_for(tmp_path):
     path = write(tmp_path / "m.onnx", [node("GlobalAveragePool", ["x"], ["y"])], [value("x", "N", 3, "H", "W")])
     assert load_model(path, input_shape=(3, 6, 5)).input.shape == (1, 3, 6, 5)

@@ -56,8 +56,8 @@ __all__ = [
 Model = Annotated[
     str,
     typer.Argument(
-        help="package.module:factory, file.py:factory, timm:NAME, or a file: torch.export (.pt2), ONNX (.onnx, "
-        ".onnx#output) or Keras (.keras)."
+        help="package.module:factory, file.py:factory, timm:NAME, or a file: torch.export (.pt2), "
+        "TorchScript (.ts, .pt), ONNX (.onnx, .onnx#output), Keras (.keras), TensorFlow (a SavedModel, .tflite)."
     ),
 ]
 Weights = Annotated[

@@ -94,7 +94,10 @@ def _refusal(path: Path, error: Exception) -> str:
             "Save the weights alone, where you trust the file: torch.save(model.state_dict(), ...)."
         )
     if "TorchScript" in str(error):
-        return f"{path} is a TorchScript archive. Save the weights alone: torch.save(model.state_dict(), ...)."
+        return (
+            f"{path} is a TorchScript archive, layers and weights in one: give it as the model, without --weights, "
+            "or save the weights alone: torch.save(model.state_dict(), ...)."
+        )
     if "Unsupported operand" in str(error):
         return f"{path} cannot be read: its pickle protocol is newer than 2, which torch.save writes. Save it so again."
     return f"{path} cannot be read as a PyTorch checkpoint ({type(error).__name__}). {_AGAIN}"

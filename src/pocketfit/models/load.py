@@ -17,7 +17,9 @@ from pocketfit.models.factory import from_factory
 from pocketfit.models.keras_source import from_keras
 from pocketfit.models.onnx_source import from_onnx, is_onnx
 from pocketfit.models.source import Source
+from pocketfit.models.tensorflow_source import from_tensorflow, is_tensorflow
 from pocketfit.models.timm_source import from_timm
+from pocketfit.models.torchscript_source import from_torchscript, is_torchscript
 from pocketfit.models.zoo_source import from_zoo
 from pocketfit.types import LoadedModel
 
@@ -37,8 +39,9 @@ def load_model(
 
     Args:
         spec: `package.module:factory`, `file.py:factory`, `timm:NAME`, `zoo:NAME`, or the path of a `torch.export`
-            file (`.pt2`), an ONNX file (`.onnx`; `model.onnx#name` for one of several outputs) or a Keras file
-            (`.keras`).
+            file (`.pt2`), a TorchScript file (`.ts`, `.torchscript`, or a `.pt` that is one), an ONNX file (`.onnx`;
+            `model.onnx#name` for one of several outputs), a Keras file (`.keras`), or, through TensorFlow, a float
+            `.tflite` file or the folder of a SavedModel.
         weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with one of these files, which
             have their own.
         input_shape: channels, height, width without the batch; where None, the model has to say.
@@ -47,7 +50,7 @@ def load_model(
     Raises:
         ModelError: the model cannot be imported, built or exported.
         WeightsError: the weights are missing, corrupt, unsafe, not finite or do not fit.
-        RuntimeMissing: timm or Keras is needed and not installed.
+        RuntimeMissing: timm, Keras or TensorFlow is needed and not installed.
     """
     source = find_source(spec, weights=weights, input_shape=input_shape, name=name)
     shape = _known(source, spec)
@@ -91,6 +94,10 @@ def _file_reader(spec: str) -> Callable[[str, tuple[int, ...] | None], Source] |
     """What reads a file that holds layers and weights; None where the specification names none."""
     if is_onnx(spec):
         return from_onnx
+    if is_tensorflow(spec):
+        return from_tensorflow
+    if is_torchscript(spec):
+        return lambda path, shape: from_torchscript(Path(path), shape)
     if Path(spec).suffix == ".keras":
         return lambda path, shape: from_keras(Path(path), shape)
     return (lambda path, _: from_exported(Path(path))) if Path(spec).suffix == ".pt2" else None
@@ -112,5 +119,5 @@ def _advice(spec: str) -> str:
         return f"Say which function builds it, such as {spec}:build."
     return (
         "Give package.module:factory, file.py:factory, timm:NAME, zoo:NAME, an ONNX file (.onnx), a Keras file "
-        "(.keras) or a torch.export file (.pt2)."
+        "(.keras), a torch.export file (.pt2), a TorchScript file (.ts), a SavedModel's folder or a float .tflite file."
     )

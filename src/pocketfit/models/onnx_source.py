@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from onnx import ModelProto
 
 from pocketfit.errors import ModelError
 from pocketfit.models.onnx_model.fold import fold
 from pocketfit.models.onnx_model.module import OnnxModule
 from pocketfit.models.onnx_model.parity import check_parity
-from pocketfit.models.onnx_model.program import Program, program_of
+from pocketfit.models.onnx_model.program import Program, program_of, without_rest
 from pocketfit.models.onnx_model.read import read_file
 from pocketfit.models.source import Source
 
-__all__ = ["from_onnx", "is_onnx"]
+__all__ = ["from_model", "from_onnx", "is_onnx"]
 
 _SUFFIX = ".onnx"
 # How many channels an image has: where the last axis of four is one of these, the file may want them behind.
@@ -40,15 +41,35 @@ def from_onnx(spec: str, input_shape: tuple[int, ...] | None = None) -> Source:
             module computes something else.
     """
     path, output = _split(spec)
-    model = read_file(Path(path))
+    return from_model(read_file(Path(path)), output, input_shape, spec)
+
+
+def from_model(
+    model: ModelProto, output: str | None, input_shape: tuple[int, ...] | None, spec: str, *, images_last: bool = False
+) -> Source:
+    """The same for a model that was read.
+
+    Args:
+        model: as `read_file` gives it.
+        output: name of the one that counts; None where there is only one.
+        input_shape: without the batch, channels first; needed where the file leaves sizes open.
+        spec: for messages; its last part names the model.
+        images_last: whether an input of four axes has its channels behind, unless the file speaks against it; and an
+            output of four axes with it, which the module then gives with channels first.
+
+    Raises:
+        ModelError: as for `from_onnx`.
+    """
     program = program_of(model, output)
-    channels_last = _is_channels_last(program)
+    channels_last = _is_channels_last(program) or (images_last and not _is_channels_first(program))
     shape = _shape(program, input_shape, spec, channels_last=channels_last)
+    model = without_rest(model, program)
     program = fold(program)
     example = torch.zeros(program.sizes[0] or 1, *shape)
     module = OnnxModule(program, example, channels_last=channels_last)
     check_parity(module, model, shape)
-    return Source(module, Path(path).stem, shape)
+    module.output_channels_last = images_last and channels_last
+    return Source(module, Path(_split(spec)[0]).stem, shape)
 
 
 def _split(spec: str) -> tuple[str, str | None]:
@@ -61,7 +82,16 @@ def _is_channels_last(program: Program) -> bool:
     sizes = program.sizes
     if len(sizes) != 4 or sizes[3] not in _CHANNELS or sizes[1] in _CHANNELS:
         return False
+    # What is no larger than its channels is no image: the small map of a network cut in the middle.
+    if any(size is not None and size <= sizes[3] for size in sizes[1:3]):
+        return False
     return all(node.op != "Conv" for node in program.readers(program.input))
+
+
+def _is_channels_first(program: Program) -> bool:
+    """Whether no image comes in, or one with its channels in front."""
+    sizes = program.sizes
+    return len(sizes) != 4 or (sizes[1] in _CHANNELS and sizes[3] not in _CHANNELS)
 
 
 def _shape(program: Program, given: tuple[int, ...] | None, spec: str, *, channels_last: bool) -> tuple[int, ...]:

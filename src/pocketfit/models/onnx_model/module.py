@@ -55,6 +55,8 @@ class OnnxModule(nn.Module):
     def __init__(self, program: Program, example: Tensor, *, channels_last: bool = False) -> None:
         super().__init__()
         self.program, self.channels_last = program, channels_last
+        # Set by whoever knows that an output of four axes is an image with its channels behind.
+        self.output_channels_last = False
         self.constants = {name: Constant(array) for name, array in program.weights.items()}
         self.places: dict[str, str] = {}
         self.order = [place(self, layer_path(node), OnnxLayer(node)) for node in program.nodes]
@@ -66,7 +68,7 @@ class OnnxModule(nn.Module):
         """The output of the program for a batch."""
         result = self.trace(input)[self.program.output]
         if isinstance(result, Tensor):
-            return result
+            return result.permute(0, 3, 1, 2) if self.output_channels_last and result.dim() == 4 else result
         raise ModelError(f"The output {self.program.output!r} does not depend on the image. Choose another one.")
 
     def trace(self, input: Tensor) -> dict[str, Value]:

@@ -14,7 +14,7 @@ from pocketfit.models.onnx_model.read import array_of
 from pocketfit.models.onnx_ops import OPERATORS
 from pocketfit.models.onnx_ops.call import Numbers, OnnxNode
 
-__all__ = ["Program", "program_of"]
+__all__ = ["Program", "program_of", "without_rest"]
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,34 @@ def program_of(model: ModelProto, output: str | None = None) -> Program:
     """
     graph = model.graph
     weights = {tensor.name: array_of(tensor) for tensor in graph.initializer}
-    given = _input(graph, weights)
     name = _output(graph, output)
     nodes = _needed([_node(node, model) for node in graph.node], name)
+    given = _input(graph, weights, {name, *(read for node in nodes for read in node.inputs)})
     _check_operators(nodes)
     return Program(tuple(nodes), weights, given.name, _sizes(given), name)
 
 
-def _input(graph: GraphProto, weights: Mapping[str, Numbers]) -> ValueInfoProto:
-    inputs = [value for value in graph.input if value.name not in weights]
+def without_rest(model: ModelProto, program: Program) -> ModelProto:
+    """The file with nothing but what the program's output needs, so that it can be run on the program's input alone."""
+    names = {name for node in program.nodes for name in node.outputs if name}
+    kept = ModelProto()
+    kept.CopyFrom(model)
+    for part, wanted in (
+        (kept.graph.node, [node for node in model.graph.node if names.intersection(node.output)]),
+        (kept.graph.input, [one for one in model.graph.input if one.name in (program.input, *program.weights)]),
+        (kept.graph.output, [one for one in model.graph.output if one.name == program.output]),
+    ):
+        del part[:]
+        part.extend(wanted)
+    return kept
+
+
+def _input(graph: GraphProto, weights: Mapping[str, Numbers], read: set[str]) -> ValueInfoProto:
+    inputs = [value for value in graph.input if value.name not in weights and value.name in read]
     if len(inputs) != 1:
         raise ModelError(
             f"The model has {len(inputs)} inputs: {_names(inputs)}. Pocketfit fits models with one image input. "
-            "Export a module that fills in the others."
+            "Export a module that fills in the others, or say which output counts, where it does not need them."
         )
     element = inputs[0].type.tensor_type.elem_type
     if element != TensorProto.FLOAT:

@@ -1,0 +1,129 @@
+"""Models that `torch.jit.save` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from pocketfit.errors import ModelError
+from pocketfit.graph.base import relative_error
+from pocketfit.models.quiet import quiet
+from pocketfit.models.source import Source
+from pocketfit.models.torchscript.module import ScriptedModel
+from pocketfit.models.torchscript.safety import check_nodes, check_script, is_script
+
+__all__ = ["from_torchscript", "is_torchscript"]
+
+SUFFIXES = (".ts", ".torchscript")
+# These may be checkpoints as well; what lies inside says which.
+SHARED_SUFFIXES = (".pt", ".pth", ".ptl")
+
+# The same kernels on the same numbers, called from Python instead of by the interpreter.
+TOLERANCE = 1e-5
+
+
+def is_torchscript(spec: str) -> bool:
+    """Whether a specification is the path of a TorchScript file."""
+    path = Path(spec)
+    return path.suffix in SUFFIXES or (path.suffix in SHARED_SUFFIXES and path.is_file() and is_script(path))
+
+
+def from_torchscript(path: Path, input_shape: tuple[int, ...] | None = None) -> Source:
+    """Read a traced, scripted or frozen module, and prove that what is made of it answers as the file does.
+
+    Nothing of the file is run before it was looked through: see `torchscript.safety`.
+
+    Args:
+        path: of the file.
+        input_shape: without the batch; a TorchScript file does not say it.
+
+    Raises:
+        ModelError: the file is missing, damaged or unsafe, takes several inputs, uses what has no counterpart in a
+            graph, or what is made of it answers otherwise.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path} is not a file. Give the path of a TorchScript file.")
+    check_script(path)
+    script, unit = _load(path)
+    check_nodes(script, path)
+    module = ScriptedModel(script, lambda name: unit.find_function(name).graph, _defaults(script, path)).eval()
+    if input_shape is not None:
+        _check_parity(script, module, input_shape)
+    return Source(module, path.stem, input_shape)
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    """The module in evaluation mode and float32, and where its functions are found: `torch.jit.load` forgets them."""
+    unit = torch._C.CompilationUnit()
+    try:
+        with quiet():
+            load: Any = torch._C.import_ir_module  # its stub lacks the last argument
+            wrap: Any = torch.jit._recursive.wrap_cpp_module
+            return wrap(load(unit, str(path), torch.device("cpu"), {}, False)).eval().float(), unit
+    # The reader fails with whatever the damaged part makes it fail with.
+    except Exception as error:
+        raise ModelError(
+            f"{path} cannot be loaded by torch {torch.__version__}: {_first_line(error)}\n"
+            "Save it again with this release of torch, on the CPU."
+        ) from error
+
+
+def _defaults(script: Any, path: Path) -> list[Any]:
+    """What is filled in behind the first input."""
+    _, *inputs = script._c._get_method("forward").schema.arguments
+    needed = [one.name for one in inputs if not one.has_default_value()]
+    if not inputs or len(needed) > 1 or (needed and needed[0] != inputs[0].name):
+        raise ModelError(
+            f"{path} takes {len(needed)} inputs: {', '.join(needed) or 'none'}. Pocketfit fits models with one. "
+            "Script or trace a module that fills in the others."
+        )
+    return [one.default_value for one in inputs[1:]]
+
+
+def _check_parity(script: Any, module: nn.Module, shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for image in (torch.randn(1, *shape, generator=generator), torch.rand(1, *shape, generator=generator)):
+        with torch.no_grad(), quiet():
+            difference = _difference(_reference(script, image), module(image.clone()))
+        if difference > TOLERANCE:
+            raise ModelError(
+                f"The module made from the file differs from it by {difference:.2g} of the output's range; "
+                f"{TOLERANCE:.0e} is allowed. A model that draws random numbers or keeps state between calls cannot be "
+                "deployed; report any other together with the model."
+            )
+
+
+def _reference(script: Any, image: Tensor) -> Any:
+    try:
+        return script(image.clone())
+    # Any operator may complain in its own way.
+    except Exception as error:
+        shape = "x".join(map(str, image.shape[1:]))
+        raise ModelError(
+            f"The file cannot be run with the input {shape}: {_last_line(error)}\n"
+            "Give the input it was made for as --input channels x height x width, such as --input 3x224x224."
+        ) from error
+
+
+def _difference(expected: Any, got: Any) -> float:
+    pairs = list(zip(_tensors(expected), _tensors(got), strict=True))
+    if any(one.shape != other.shape for one, other in pairs):
+        return float("inf")
+    return max((relative_error(one, other) for one, other in pairs), default=0.0)
+
+
+def _tensors(output: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "")
+
+
+def _last_line(error: Exception) -> str:
+    """TorchScript prints where it was, and what was wrong behind it."""
+    return next(reversed(str(error).strip().splitlines()), "")

@@ -18,6 +18,7 @@ NAMES = (
     "conversion_matrix",
     "arena",
     "graph_passes",
+    "latency_leave_one_out",
 )
 
 

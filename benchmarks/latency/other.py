@@ -22,7 +22,6 @@ PRECISIONS = {"fp32": "float32", "int8": "int8", "default(precision=2)": "float3
 PROCESSORS = {"cpu": "cpu", "gpu": "gpu", "all(ANE)": "npu"}
 # Cores that the table's "as many threads as big cores" means.
 BIG_CORES = {"Google Pixel 1": 2, "Google Pixel 2": 4, "Google Pixel 3a": 2}
-LEAST_NETWORKS = 3
 
 # The networks of that table whose layers are known: those of the ncnn table by other names.
 _SAME = {
@@ -53,7 +52,7 @@ def other_phones() -> dict[tuple[Way, int], Measured]:
             way, amounts = _way(row), _network_amounts(row["model"])
             if way and amounts:
                 found[way, _threads(row)].append((amounts_vector(amounts), float(row["latency_ms"])))
-    return {key: measured for key, measured in found.items() if len(measured) >= LEAST_NETWORKS}
+    return dict(found)
 
 
 def _way(row: dict[str, str]) -> Way | None:

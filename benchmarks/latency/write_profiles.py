@@ -41,8 +41,9 @@ OTHER = {
 MAKER = (
     "published specifications of the maker of the phone and of the chip: cores, clocks, memory, accelerators, system"
 )
-# Of networks of several kinds, few of which were measured: doubts and spread of the few-measurement phones.
-FEW_DOUBT, FEW_SPREAD = (0.1, 0.3, 0.15), 0.2
+# Doubts of speeds that a few networks tell of, and of those that one or two do; spread of both.
+FEW, FEWER, FEW_SPREAD = (0.1, 0.3, 0.15), (0.3, 0.5, 0.15), 0.2
+ENOUGH = 3
 # One network of the ncnn table multiplies matrices of several rows.
 RARE = ("matrix_product",)
 _LITTLE_CORES = 1
@@ -88,7 +89,8 @@ def _ncnn_targets(about: dict[str, Any]) -> Iterator[Target]:
 def _of_run(run: Run, threads: int, basis: _Basis, *, half: bool) -> Iterator[Target]:
     for int8 in (False, True):
         networks = tuple(sorted(name for name in run.ms if name.endswith("_int8") is int8))
-        if not networks:
+        # ncnn has no INT8 on GPUs: it computes such networks on the CPU.
+        if not networks or (int8 and run.backend == "gpu"):
             continue
         log_us, amounts = latencies((run,), networks)[0], amounts_of(networks)
         log_prior = basis.fitted.expected(traits(run), int8=int8) + basis.level
@@ -167,7 +169,8 @@ def _other_targets(about: dict[str, Any]) -> Iterator[Target]:
         log_us = common + level
         speeds = adapted(Speeds(log_us, prior_covariance(1.5), FEW_SPREAD), measured)
         key = (way.runtime, way.precision, way.processor, threads)
-        yield _target(key, speeds, FEW_SPREAD, OTHER[way.runtime], measured=len(measured), doubt=FEW_DOUBT)
+        doubt = FEW if len(measured) >= ENOUGH else FEWER
+        yield _target(key, speeds, FEW_SPREAD, OTHER[way.runtime], measured=len(measured), doubt=doubt)
 
 
 def _common(processor: str) -> tuple[np.ndarray, float]:

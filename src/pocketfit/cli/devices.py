@@ -89,7 +89,7 @@ def calibrate(
 ) -> None:
     """Make a profile of your phone from three to six latencies that you measured on it.
 
-    Example: pocketfit devices calibrate --like xiaomi-mi-11 --measured benchncnn:mobilenet_v2=9.1
+    Example: pocketfit devices calibrate --like oneplus-7t --measured benchncnn:mobilenet_v2=9.1
     --measured benchncnn:resnet18=20.4 --measured benchncnn:googlenet=30.3 -o my-phone.json
     """
     from pocketfit.devices.predict.calibrate import calibrated

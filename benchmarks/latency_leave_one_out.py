@@ -39,6 +39,13 @@ from pocketfit.devices.profile import all_profiles
 
 DOC = Path(__file__).parents[1] / "docs" / "prediction.md"
 
+# Tasks whose spread the shipped profiles have.
+UNSEEN = {
+    "one thread": "unseen network, known device, one thread",
+    "threads": "unseen network, known device, several threads",
+    "gpu": "unseen network, known device, GPU",
+    "hub": "unseen network, known Snapdragon NPU or GPU",
+}
 NN_METER = "nn-Meter, as published"
 # Beside each of our rows, in `baseline`.
 _OURS = "ours"
@@ -54,11 +61,13 @@ def run() -> Iterator[Row]:
 
 def _cpu_rows() -> Iterator[Row]:
     one, every, more = table(lambda run: run.threads == 1), table(lambda run: True), table(lambda run: run.threads > 1)
+    gpu = table(lambda run: run.mobile, "gpu")
     tasks: tuple[tuple[str, Callable[[Table], Results], Table, int], ...] = (
         ("known networks, new device, one thread", known_networks, one, MEASURED),
         ("known networks, new device, all thread counts", known_networks, every, MEASURED),
-        ("unseen network, known device, one thread", unseen_networks, one, 0),
-        ("unseen network, known device, several threads", unseen_networks, more, 0),
+        (UNSEEN["one thread"], unseen_networks, one, 0),
+        (UNSEEN["threads"], unseen_networks, more, 0),
+        (UNSEEN["gpu"], unseen_networks, gpu, 0),
         ("unseen network and device, one thread", unseen_both, one, MEASURED),
     )
     for task, results, data, measured in tasks:
@@ -69,7 +78,7 @@ def _cpu_rows() -> Iterator[Row]:
 def _hub_rows() -> Iterator[Row]:
     data = hub_table()
     ours, macs = unseen_hub_networks(data), by_macs(data, data.amounts[:, MACS].sum(axis=1))
-    task = "unseen network, known Snapdragon NPU or GPU"
+    task = UNSEEN["hub"]
     yield _row(task, _OURS, 0, score(as_predictions(data, ours)))
     yield _row(task, "MACs", 0, score(as_predictions(data, macs), intervals=False))
     right, usual, cases = fastest_named(data, ours)

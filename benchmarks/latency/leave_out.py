@@ -29,8 +29,8 @@ __all__ = ["MACS", "MEASURED", "Results", "Table", "known_networks", "table", "u
 # A run has to have more networks than are measured, to be scored on the others.
 LEAST_NETWORKS = 10
 MEASURED = 3
-# Groups that devices and networks are left out in where both are, to keep the number of fits below a hundred.
-GROUPS = 8
+# Groups that devices and networks are left out in where both are, to keep the number of fits below fifty.
+GROUPS = 6
 # What a network takes beyond its kinds of work, before it is scaled by the errors of other folds.
 SPREAD = 0.12
 

@@ -10,6 +10,8 @@ import numpy as np
 __all__ = ["Predicted", "score"]
 
 NINETY = 0.9
+# Standard deviations from the middle to the 95 % point of a normal distribution.
+POINT = 1.645
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,17 @@ class Predicted:
 
 
 def score(predictions: list[Predicted], *, intervals: bool = True) -> dict[str, float | int | None]:
-    """Mean and median absolute percentage error, the share within ±10 %, and the coverage of 90 % intervals."""
+    """Mean and median absolute percentage error, the share within ±10 %, and the coverage of 90 % intervals.
+
+    `spread` is the standard deviation, in logarithms, with which nine tenths of the intervals would cover.
+    """
     wrong = np.abs(np.expm1([one.error for one in predictions]))
     return {
         "mape": round(100 * float(wrong.mean()), 1),
         "median_ape": round(100 * float(np.median(wrong)), 1),
         "within_10": round(100 * float((wrong <= 0.1).mean()), 1),
         "coverage_90": round(100 * _coverage(predictions), 1) if intervals else None,
+        "spread": round(float(np.quantile(np.abs([one.error for one in predictions]), NINETY)) / POINT, 3),
         "predictions": len(predictions),
     }
 

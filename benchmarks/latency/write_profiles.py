@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.latency.fit import Fitted, fit
-from benchmarks.latency.hub import as_predictions, hub_table, unseen_hub_networks
-from benchmarks.latency.leave_out import Table, table, unseen_networks
+from benchmarks.latency.hub import hub_table
+from benchmarks.latency.leave_out import Table, table
 from benchmarks.latency.ncnn_network import network_amounts
 from benchmarks.latency.other import other_phones
 from benchmarks.latency.runs import Run, amounts_of, latencies, traits
+from benchmarks.latency_leave_one_out import UNSEEN
+from benchmarks.results import FOLDER
 from pocketfit.devices import profile as profiles
 from pocketfit.devices.predict.kinds import KIND_NAMES
-from pocketfit.devices.predict.speeds import NINETY, Speeds, adapted, prior_covariance
+from pocketfit.devices.predict.speeds import Speeds, adapted, prior_covariance
 from pocketfit.devices.profile import Cluster, Profile, Target, write_profile
 
 HARDWARE = Path(__file__).parent / "hardware.toml"
@@ -118,14 +120,14 @@ class _Basis:
 @cache
 def _basis(sort: str) -> _Basis:
     data = {"one thread": _one_thread, "threads": _threads, "gpu": _gpu}[sort]()
-    errors = np.abs([one.error for one in unseen_networks(data)["ours"]])
-    fitted = fit(data.log_us, data.amounts, data.int8, data.traits)
-    return _Basis(data, fitted, _wide_enough(errors))
+    return _Basis(data, fit(data.log_us, data.amounts, data.int8, data.traits), _spread(sort))
 
 
-def _wide_enough(errors: np.ndarray) -> float:
-    """The deviation with which nine tenths of the intervals cover."""
-    return float(np.quantile(np.abs(errors), 0.9)) / NINETY
+def _spread(sort: str) -> float:
+    """As `python -m benchmarks latency_leave_one_out` last found it."""
+    rows = json.loads((FOLDER / "latency_leave_one_out.json").read_text())
+    found: float = next(one["spread"] for one in rows if (one["task"], one["baseline"]) == (UNSEEN[sort], "ours"))
+    return found
 
 
 def _one_thread() -> Table:
@@ -157,8 +159,7 @@ def _hub_targets(about: dict[str, Any]) -> Iterator[Target]:
 def _hub_fit() -> tuple[Fitted, float]:
     data = hub_table()
     fitted = fit(data.log_us, data.amounts, np.zeros(len(data.networks), bool), data.traits)
-    errors = [one.error for one in as_predictions(data, unseen_hub_networks(data))]
-    return fitted, _wide_enough(np.array(errors))
+    return fitted, _spread("hub")
 
 
 def _other_targets(about: dict[str, Any]) -> Iterator[Target]:

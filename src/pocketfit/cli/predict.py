@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-WORDS = ("device", "runtime", "precision", "on")
-FIGURES = ("predicted", "90 % of models lie within", "memory", "energy, rough")
+WORDS = ("device", "runtime", "on")
+FIGURES = ("predicted", "90 % interval", "memory", "rough energy")
 LAYER_WORDS = ("layer", "op")
 LAYER_FIGURES = ("predicted", "share")
 NOTE = (
@@ -133,4 +133,4 @@ def _row(one: Prediction) -> tuple[str, ...]:
     threads = f", {one.threads} thread{'s' if one.threads > 1 else ''}" if one.processor == "cpu" else ""
     within = f"{milliseconds(one.latency.low_ms)} to {milliseconds(one.latency.high_ms)}"
     figures = (milliseconds(one.latency.ms), within, size(one.memory_bytes), f"{significant(one.energy_mj)} mJ")
-    return (one.device, one.runtime, one.precision, f"{one.processor.upper()}{threads}", *figures)
+    return (one.device, f"{one.runtime} {one.precision}", f"{one.processor.upper()}{threads}", *figures)

@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Final = 1
+SUFFIX = ".json"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -160,7 +161,7 @@ class Profile(_Strict):
 
 
 # ARM's small cores compute in order: a thread on one of them holds up those on the big ones.
-_IN_ORDER = ("Cortex-A53", "Cortex-A55", "Cortex-A510", "Cortex-A520", "Kryo 4xx Silver")
+_IN_ORDER = ("Cortex-A53", "Cortex-A55", "Cortex-A510", "Cortex-A520")
 
 
 def _check_kinds(amounts: dict[str, float]) -> None:
@@ -172,7 +173,7 @@ def _check_kinds(amounts: dict[str, float]) -> None:
 @cache
 def all_profiles() -> tuple[Profile, ...]:
     """Every profile that is shipped, by name."""
-    return tuple(Profile.model_validate_json(text) for _, text in sorted(_shipped()))
+    return tuple(sorted(map(Profile.model_validate_json, _shipped()), key=lambda one: one.name))
 
 
 def find_profile(device: str) -> Profile:
@@ -185,7 +186,7 @@ def find_profile(device: str) -> Profile:
         OptionError: it is neither.
         DataError: the file is no profile.
     """
-    if device.endswith(".json") or Path(device).is_file():
+    if device.endswith(SUFFIX) or Path(device).is_file():
         return read_profile(Path(device))
     names = {profile.name: profile for profile in all_profiles()}
     if device not in names:
@@ -227,11 +228,9 @@ def write_profile(profile: Profile, path: Path) -> None:
         ) from error
 
 
-def _shipped() -> Iterator[tuple[str, str]]:
+def _shipped() -> Iterator[str]:
     folder = resources.files("pocketfit.devices") / "profiles"
-    for file in folder.iterdir():
-        if file.name.endswith(".json"):
-            yield file.name, file.read_text()
+    return (file.read_text() for file in folder.iterdir() if file.name.endswith(SUFFIX))
 
 
 def _first_fault(error: ValidationError | UnicodeDecodeError) -> str:

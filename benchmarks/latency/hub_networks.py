@@ -1,6 +1,7 @@
 """Networks of the AI Hub table that can be built from their papers or from timm and torchvision, and what they ask for.
 
-Only these: the table names its networks and their input sizes, and says nothing of their layers.
+Only these, and none that takes minutes to run once: the table names its networks and their input sizes, and says
+nothing of their layers.
 """
 
 from __future__ import annotations
@@ -147,42 +148,6 @@ def _plain_super_resolution(width: int, depth: int, activation: Callable[[], nn.
     return nn.Sequential(first, activation(), *inner, last, nn.PixelShuffle(4))
 
 
-class _Dense(nn.Module):
-    """Five convolutions, each reading all before it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        filters = (32, 32, 32, 32, 64)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(64 + 32 * index, count, 3, padding=1) for index, count in enumerate(filters)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        seen = [x]
-        for layer in list(self.layers)[:-1]:
-            seen.append(functional.leaky_relu(layer(torch.cat(seen, 1)), 0.2))
-        y: torch.Tensor = x + 0.2 * self.layers[-1](torch.cat(seen, 1))
-        return y
-
-
-class _Rrdb(nn.Module):
-    """Source: Wang et al., "ESRGAN", 2018, figure 4, with 23 blocks of three dense parts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.last = nn.Conv2d(3, 64, 3, padding=1), nn.Conv2d(64, 3, 3, padding=1)
-        self.body = nn.Sequential(*(_Dense() for _ in range(69)), nn.Conv2d(64, 64, 3, padding=1))
-        self.up = nn.ModuleList(nn.Conv2d(64, 64, 3, padding=1) for _ in range(3))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.first(x)
-        x = x + self.body(x)
-        for layer in list(self.up)[:2]:
-            x = functional.leaky_relu(layer(functional.interpolate(x, scale_factor=2.0)), 0.2)
-        y: torch.Tensor = self.last(functional.leaky_relu(self.up[2](x), 0.2))
-        return y
-
-
 def _mobilenet_v1_audio() -> nn.Module:
     """Source: Howard et al., "MobileNets", 2017, table 1, on one channel, with the 521 classes of AudioSet."""
     plan = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -205,13 +170,11 @@ def _networks() -> Iterator[HubNetwork]:
     yield HubNetwork("fcn_resnet50", "FCN-ResNet50", (3, 224, 224), lambda: _first(fcn()))
     for model, component, depth in _TRANSFORMERS:
         yield HubNetwork(model, component, (384, 768), partial(_transformer, 768, depth))
-    for model, width, depth in (("whisper_tiny", 384, 4), ("whisper_base", 512, 6), ("whisper_small", 768, 12)):
+    for model, width, depth in (("whisper_tiny", 384, 4), ("whisper_base", 512, 6)):
         yield HubNetwork(model, "HfWhisperEncoder", (80, 3000), partial(_Whisper, width, depth))
     for model, component, width, depth, activation in _SUPER_RESOLUTION:
         build = partial(_plain_super_resolution, width, depth, activation)
         yield HubNetwork(model, component, (3, 128, 128), build)
-    for model, component in (("esrgan", "ESRGAN"), ("real_esrgan_x4plus", "Real-ESRGAN-x4plus")):
-        yield HubNetwork(model, component, (3, 128, 128), _Rrdb)
     yield HubNetwork("yamnet", "YamNet", (1, 96, 64), _mobilenet_v1_audio)
 
 

@@ -89,6 +89,13 @@ def test_other_ways_on_the_same_processor_move_along(phone: Profile) -> None:
     assert np.mean([mine.targets[1].us[kind] / was.us[kind] for kind in KIND_NAMES]) == pytest.approx(2.0, rel=0.12)
 
 
+def test_more_latencies_are_added_to_those_there_are(phone: Profile) -> None:
+    first = calibrated(phone, phone.targets[0], measured(2.0, phone), name="mine", title="Mine")
+    again = calibrated(first, first.targets[0], measured(4.0, phone)[:1], name="mine", title="Mine")
+    assert [one.model for one in again.targets[0].measurements] == [*NETWORKS[1:], NETWORKS[0]]
+    assert again.targets[0].measurements[-1].ms == measured(4.0, phone)[0].ms
+
+
 def test_two_latencies_are_too_few(phone: Profile) -> None:
     with pytest.raises(OptionError, match="2 measurements"):
         calibrated(phone, phone.targets[0], measured(1.0, phone)[:2], name="mine", title="Mine")

@@ -30,23 +30,26 @@ def calibrated(
     Args:
         like: a phone with similar cores.
         measured: the way to run models that was measured; one of that profile's.
-        measurements: at least three.
+        measurements: at least three, with those that it already has; of the same model the new one counts.
         name: of the new profile.
         title: likewise.
 
     Raises:
         OptionError: there are too few measurements, or two of the same model.
     """
-    _check(measurements)
+    _check_models(measurements)
+    models = {one.model for one in measurements}
+    together = (*(one for one in measured.measurements if one.model not in models), *measurements)
+    _check_count(len(together))
     adapted = measured.model_copy(
         update={
             "doubt": NEW_PHONE,
-            "measurements": tuple(measurements),
-            "measured": len(measurements),
-            "source": f"{len(measurements)} measurements of the user's; before them {like.name}",
+            "measurements": together,
+            "measured": len(together),
+            "source": f"{len(together)} measurements of the user's; before them {like.name}",
         }
     )
-    change = speeds_of(adapted).log_us - np.log([measured.us[kind] for kind in KIND_NAMES])
+    change = speeds_of(adapted).log_us - speeds_of(measured).log_us
     others = (one for one in like.targets if one.key != measured.key and one.processor == measured.processor)
     targets = (adapted, *(_moved(one, change, adapted) for one in others))
     return like.model_copy(
@@ -54,14 +57,17 @@ def calibrated(
     )
 
 
-def _check(measurements: Sequence[Measurement]) -> None:
+def _check_models(measurements: Sequence[Measurement]) -> None:
     models = [one.model for one in measurements]
     if len(set(models)) != len(models):
         twice = next(model for model in models if models.count(model) > 1)
         raise OptionError(f"{twice} was given twice. Give one latency for each model.")
-    if len(models) < LEAST:
+
+
+def _check_count(count: int) -> None:
+    if count < LEAST:
         raise OptionError(
-            f"{len(models)} measurement{'s' if len(models) != 1 else ''} cannot tell a phone's speeds apart. "
+            f"{count} measurement{'s' if count != 1 else ''} cannot tell a phone's speeds apart. "
             f"Give {LEAST} to 6, of models that differ: with 3x3 convolutions, with depthwise ones, a large one."
         )
 

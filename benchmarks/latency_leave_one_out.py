@@ -118,8 +118,8 @@ def _refresh(rows: list[Row]) -> None:
     lines = [f"| {' | '.join(head)} |", "|---|---|" + "---:|" * (len(head) - 2)]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows if "ms" not in row]
     text = DOC.read_text()
-    body = "\n".join(lines)
-    DOC.write_text(re.sub(r"(<!-- table -->\n).*(\n<!-- end -->)", rf"\g<1>{body}\g<2>", text, flags=re.DOTALL))
+    body = "".join(f"{line}\n" for line in lines)
+    DOC.write_text(re.sub(r"(<!-- table -->\n).*(<!-- end -->)", rf"\g<1>{body}\g<2>", text, flags=re.DOTALL))
 
 
 def _cells(row: Row) -> list[str]:

@@ -20,6 +20,7 @@ NAMES = (
     "graph_passes",
     "pruning",
     "inputs",
+    "latency_leave_one_out",
 )
 
 

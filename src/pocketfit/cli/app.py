@@ -16,12 +16,14 @@ import typer
 
 from pocketfit.cli.check_preprocess import check_preprocess
 from pocketfit.cli.demo import demo
+from pocketfit.cli.devices import devices
 from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
+from pocketfit.cli.predict import predict
 from pocketfit.cli.preflight import preflight
 from pocketfit.cli.prune import prune
 from pocketfit.cli.python_version import refusal
@@ -48,6 +50,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     preflight,
     tile,
     zoo,
+    predict,
     runtimes,
     opencl,
     doctor,
@@ -88,6 +91,7 @@ def _root(
 
 for _verb in VERBS:
     app.command()(_verb)
+app.add_typer(devices, name="devices")
 
 
 def main() -> None:

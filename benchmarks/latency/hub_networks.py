@@ -1,0 +1,220 @@
+"""Networks of the AI Hub table that can be built from their papers or from timm and torchvision, and what they ask for.
+
+Only these, and none that takes minutes to run once: the table names its networks and their input sizes, and says
+nothing of their layers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.architectures.torchvision_package import import_torchvision
+from benchmarks.real_data import cache_folder
+from pocketfit.devices.predict.demands import demands_of
+from pocketfit.errors import PocketfitError
+from pocketfit.models.canonical import canonicalise
+
+__all__ = ["HUB_NETWORKS", "HubNetwork", "hub_amounts"]
+
+
+@dataclass(frozen=True)
+class HubNetwork:
+    """One component of the table.
+
+    Args:
+        model: its `model_id`.
+        component: as the table spells it.
+        input_shape: without the batch.
+        build: makes it, with random weights.
+    """
+
+    model: str
+    component: str
+    input_shape: tuple[int, ...]
+    build: Callable[[], nn.Module]
+
+
+def hub_amounts() -> dict[tuple[str, str], dict[str, float]]:
+    """Units of work by kind of every network that can be built, by model and component; kept in the cache."""
+    found = ((network, _amounts(network)) for network in HUB_NETWORKS)
+    return {(network.model, network.component): amounts for network, amounts in found if amounts}
+
+
+def _amounts(network: HubNetwork) -> dict[str, float]:
+    path = cache_folder() / "latency-hub" / f"{network.model}-{network.component}.json"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_read(network)))
+    amounts: dict[str, float] = json.loads(path.read_text())
+    return amounts
+
+
+def _read(network: HubNetwork) -> dict[str, float]:
+    try:
+        model = canonicalise(network.build(), network.input_shape, name=network.model)
+    except PocketfitError as error:
+        print(f"{network.model}: {error}")
+        return {}
+    total: dict[str, float] = {}
+    for demand in demands_of(model):
+        for kind, amount in demand.amounts.items():
+            total[kind] = total.get(kind, 0.0) + amount
+    return total
+
+
+def _timm(name: str, **arguments: Any) -> nn.Module:
+    import_torchvision()
+    module: nn.Module = importlib.import_module("timm").create_model(name, pretrained=False, **arguments)
+    return module
+
+
+def _torchvision(name: str, **arguments: Any) -> nn.Module:
+    import_torchvision()
+    module: nn.Module = importlib.import_module("torchvision.models").get_model(name, weights=None, **arguments)
+    return module
+
+
+def _first(module: nn.Module) -> nn.Module:
+    return _First(module)
+
+
+class _First(nn.Module):
+    """The first of several answers."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = next(iter(self.module(x).values()))
+        return answer
+
+
+class _Block(nn.Module):
+    """A transformer's layer.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017, figure 1, without the decoder.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, rows, width = x.shape
+        parts = self.project(x).reshape(batch, rows, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
+        x = self.first(x + self.out(mixed.transpose(1, 2).reshape(batch, rows, width)))
+        y: torch.Tensor = self.second(x + self.narrow(functional.gelu(self.wide(x))))
+        return y
+
+
+def _transformer(width: int, depth: int) -> nn.Module:
+    return nn.Sequential(*(_Block(width, width // 64) for _ in range(depth)))
+
+
+class _Whisper(nn.Module):
+    """The encoder of Whisper.
+
+    Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, figure 1.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv1d(80, width, 3, padding=1), nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.blocks = _transformer(width, depth)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.blocks(functional.gelu(self.two(functional.gelu(self.one(x)))).transpose(1, 2))
+        return y
+
+
+def _plain_super_resolution(width: int, depth: int, activation: Callable[[], nn.Module]) -> nn.Module:
+    """Convolutions, then a rearrangement of 48 channels to a picture of four times the side."""
+    inner = [layer for _ in range(depth) for layer in (nn.Conv2d(width, width, 3, padding=1), activation())]
+    first, last = nn.Conv2d(3, width, 3, padding=1), nn.Conv2d(width, 48, 3, padding=1)
+    return nn.Sequential(first, activation(), *inner, last, nn.PixelShuffle(4))
+
+
+def _mobilenet_v1_audio() -> nn.Module:
+    """Source: Howard et al., "MobileNets", 2017, table 1, on one channel, with the 521 classes of AudioSet."""
+    plan = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+    layers: list[nn.Module] = [nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU()]
+    channels = 32
+    for filters, stride in plan:
+        depthwise = nn.Conv2d(channels, channels, 3, stride, 1, groups=channels)
+        layers += [depthwise, nn.ReLU(), nn.Conv2d(channels, filters, 1), nn.ReLU()]
+        channels = filters
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1024, 521))
+
+
+def _networks() -> Iterator[HubNetwork]:
+    for model, component, name, side in _TIMM:
+        sized = {"img_size": side} if "patch" in name else {}
+        yield HubNetwork(model, component, (3, side, side), partial(_timm, name, **sized))
+    for model, component, name, arguments in _TORCHVISION:
+        yield HubNetwork(model, component, (3, 224, 224), partial(_torchvision, name, **arguments))
+    fcn = partial(_torchvision, "fcn_resnet50", weights_backbone=None, num_classes=21)
+    yield HubNetwork("fcn_resnet50", "FCN-ResNet50", (3, 224, 224), lambda: _first(fcn()))
+    for model, component, depth in _TRANSFORMERS:
+        yield HubNetwork(model, component, (384, 768), partial(_transformer, 768, depth))
+    for model, width, depth in (("whisper_tiny", 384, 4), ("whisper_base", 512, 6)):
+        yield HubNetwork(model, "HfWhisperEncoder", (80, 3000), partial(_Whisper, width, depth))
+    for model, component, width, depth, activation in _SUPER_RESOLUTION:
+        build = partial(_plain_super_resolution, width, depth, activation)
+        yield HubNetwork(model, component, (3, 128, 128), build)
+    yield HubNetwork("yamnet", "YamNet", (1, 96, 64), _mobilenet_v1_audio)
+
+
+_TIMM = (
+    ("beit", "Beit", "beit_base_patch16_224", 224),
+    ("convnext_base", "ConvNext-Base", "convnext_base", 224),
+    ("dla102x", "DLA-102-X", "dla102x", 224),
+    ("efficientformer", "EfficientFormer", "efficientformer_l1", 224),
+    ("efficientnet_b4", "EfficientNet-B4", "efficientnet_b4", 380),
+    ("efficientvit_b2_cls", "EfficientViT-b2-cls", "efficientvit_b2", 224),
+    ("efficientvit_l2_cls", "EfficientViT-l2-cls", "efficientvit_l2", 224),
+    ("inception_v3", "Inception-v3", "inception_v3", 224),
+    ("levit", "LeViT", "levit_128s", 224),
+    ("mobilenet_v2", "MobileNet-v2", "mobilenetv2_100", 224),
+    ("mobilenet_v3_large", "MobileNet-v3-Large", "mobilenetv3_large_100", 224),
+    ("nasnet", "NASNet", "nasnetalarge", 224),
+    ("regnet", "RegNet", "regnetx_032", 224),
+    ("resnet101", "ResNet101", "resnet101", 224),
+    ("resnet18", "ResNet18", "resnet18", 224),
+    ("resnet50", "ResNet50", "resnet50", 224),
+    ("resnext101", "ResNeXt101", "resnext101_32x8d", 224),
+    ("resnext50", "ResNeXt50", "resnext50_32x4d", 224),
+    ("vit", "VIT", "vit_base_patch16_224", 224),
+    ("wideresnet50", "WideResNet50", "wide_resnet50_2", 224),
+)
+_TORCHVISION: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("googlenet", "GoogLeNet", "googlenet", {"aux_logits": False, "init_weights": False}),
+    ("shufflenet_v2", "Shufflenet-v2", "shufflenet_v2_x0_5", {}),
+    ("squeezenet1_1", "SqueezeNet-1.1", "squeezenet1_1", {}),
+)
+_TRANSFORMERS = (
+    ("bert_base_uncased_hf", "Bert-Base-Uncased-Hf", 12),
+    ("distil_bert_base_uncased_hf", "Distil-Bert-Base-Uncased-Hf", 6),
+    ("electra_bert_base_discrim_google", "Electra-Bert-Base-Discrim-Google", 12),
+    ("albert_base_v2_hf", "Albert-Base-V2-Hf", 12),
+)
+_SUPER_RESOLUTION: tuple[tuple[str, str, int, int, Callable[[], nn.Module]], ...] = (
+    ("quicksrnetsmall", "QuickSRNetSmall", 32, 2, nn.ReLU6),
+    ("quicksrnetmedium", "QuickSRNetMedium", 32, 5, nn.ReLU6),
+    ("quicksrnetlarge", "QuickSRNetLarge", 64, 11, nn.ReLU6),
+    ("real_esrgan_general_x4v3", "Real-ESRGAN-General-x4v3", 64, 32, nn.ReLU),
+)
+HUB_NETWORKS = tuple(_networks())

@@ -1,0 +1,107 @@
+"""A normal distribution over the latencies of known networks, whose mean depends on what is known of the phone.
+
+The empirical form of a Gaussian process over networks: its covariance is not chosen but estimated from the runs, which
+are few enough of its rows missing for the EM algorithm.
+
+Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, equation 2.19, for the conditional;
+Little and Rubin, "Statistical Analysis with Missing Data", 2002, section 11.2, for the estimation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Known", "choose", "estimate"]
+
+# Weight of an independent variance of 0.02 for each network beside the runs.
+SHRINKAGE, SHRUNK_TO = 5.0, 0.02
+RIDGE = 3.0
+ITERATIONS = 12
+# Of a single measurement, as a variance of its logarithm.
+MEASUREMENT = 5e-4
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is expected of a run.
+
+    Args:
+        weights: of the constant and of each trait, (1 + traits) × networks.
+        covariance: of the logarithms of latencies, networks × networks.
+    """
+
+    weights: np.ndarray
+    covariance: np.ndarray
+
+    def mean(self, traits: np.ndarray) -> np.ndarray:
+        """Before anything was measured, by network."""
+        expected: np.ndarray = np.concatenate([[1.0], traits]) @ self.weights
+        return expected
+
+    def given(self, traits: np.ndarray, chosen: Sequence[int], measured: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance by network once some are measured."""
+        mean, picked = self.mean(traits), list(chosen)
+        gain = _gain(self.covariance, picked)
+        variance = np.diag(self.covariance) - np.einsum("ij,ji->i", gain, self.covariance[picked])
+        return mean + gain @ (measured - mean[picked]), np.maximum(variance, MEASUREMENT)
+
+
+def choose(covariance: np.ndarray, candidates: Sequence[int], count: int) -> list[int]:
+    """Which networks to measure: one after another, each that leaves the least uncertainty of all candidates."""
+    chosen: list[int] = []
+    for _ in range(count):
+        rest = [one for one in candidates if one not in chosen]
+        chosen.append(min(rest, key=lambda one: _remaining(covariance, [*chosen, one], candidates)))
+    return chosen
+
+
+def _remaining(covariance: np.ndarray, chosen: list[int], candidates: Sequence[int]) -> float:
+    variance = np.diag(covariance) - np.einsum("ij,ji->i", _gain(covariance, chosen), covariance[chosen])
+    return float(np.sqrt(np.maximum(variance[list(candidates)], 0)).sum())
+
+
+def _gain(covariance: np.ndarray, chosen: list[int]) -> np.ndarray:
+    among = covariance[np.ix_(chosen, chosen)] + MEASUREMENT * np.eye(len(chosen))
+    gain: np.ndarray = np.linalg.solve(among, covariance[chosen]).T
+    return gain
+
+
+def estimate(log_us: np.ndarray, traits: np.ndarray) -> Known:
+    """Estimate from runs.
+
+    Args:
+        log_us: runs × networks; not a number where nothing was measured.
+        traits: runs × traits; none for a mean that is the same for all.
+    """
+    runs, networks = log_us.shape
+    known = np.hstack([np.ones((runs, 1)), traits])
+    held = np.diag([1e-6, *[RIDGE] * traits.shape[1]])
+    weights = np.zeros((known.shape[1], networks))
+    weights[0] = np.nanmean(log_us, axis=0)
+    covariance = 2 * np.ones((networks, networks)) + 0.1 * np.eye(networks)
+    for _ in range(ITERATIONS):
+        mean = known @ weights
+        filled, missing = _filled(log_us, mean, covariance)
+        # The level of a run is its own: traits explain the differences between its networks.
+        level = (filled - mean).mean(axis=1, keepdims=True)
+        weights = np.linalg.solve(known.T @ known + held, known.T @ (filled - level))
+        error = filled - known @ weights
+        spread = error.T @ error + missing + SHRINKAGE * SHRUNK_TO * np.eye(networks)
+        covariance = spread / (runs + SHRINKAGE) + 1.0 / runs
+    return Known(weights, covariance)
+
+
+def _filled(log_us: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The table with its gaps filled by their expectation, and the sum of the covariances of the gaps."""
+    filled, missing = np.where(np.isnan(log_us), mean, log_us), np.zeros_like(covariance)
+    for row, values in enumerate(log_us):
+        seen, gaps = np.flatnonzero(~np.isnan(values)), np.flatnonzero(np.isnan(values))
+        if not len(gaps):
+            continue
+        gain = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, gaps)]).T
+        filled[row, gaps] = mean[row, gaps] + gain @ (values[seen] - mean[row, seen])
+        missing[np.ix_(gaps, gaps)] += covariance[np.ix_(gaps, gaps)] - gain @ covariance[np.ix_(seen, gaps)]
+    return filled, missing

@@ -1,0 +1,133 @@
+"""Latency, memory and energy of a model on phones, predicted from their profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pocketfit.devices.predict.demands import Demand
+from pocketfit.devices.predict.kinds import KIND_NAMES, KINDS
+from pocketfit.devices.predict.speeds import Estimate, Speeds, adapted, amounts_vector, prior_covariance
+from pocketfit.devices.profile import Profile, Target
+
+if TYPE_CHECKING:
+    from pocketfit.inspection.cost import Inspection
+
+__all__ = ["LayerShare", "ModelNeeds", "Prediction", "layer_shares", "model_needs", "predict", "speeds_of"]
+
+# Standard deviation of the logarithm of a speed that hardly any measured network tells of.
+RARE = 0.7
+_BYTES = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 1), "int8x16": (1, 2)}
+# Watts while computing: a first-order figure by processor and tier. A big core takes one to two watts at its highest
+# clock, and an accelerator about two; what a phone really takes has to be measured on it.
+_CORE_WATTS = {"high": 1.6, "mid": 1.0, "low": 0.6}
+_ACCELERATOR_WATTS = 2.0
+
+
+@dataclass(frozen=True)
+class ModelNeeds:
+    """What has to be known of a model, read once for all devices.
+
+    Args:
+        layers: amounts of work, layers × kinds.
+        demands: the same, with names.
+        parameters: numbers in the weights.
+        activation_numbers: largest count of numbers alive at once.
+    """
+
+    layers: np.ndarray
+    demands: tuple[Demand, ...]
+    parameters: int
+    activation_numbers: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is expected of a model on one phone, run in one way. Nothing of it was measured.
+
+    Args:
+        device: name of the profile.
+        runtime: that runs it.
+        precision: of weights and arithmetic.
+        processor: "cpu", "gpu" or "npu".
+        threads: on the CPU.
+        latency: of one inference.
+        memory_bytes: weights and activations at their peak, without the runtime's own.
+        energy_mj: of one inference; rough.
+    """
+
+    device: str
+    runtime: str
+    precision: str
+    processor: str
+    threads: int
+    latency: Estimate
+    memory_bytes: int
+    energy_mj: float
+
+
+@dataclass(frozen=True)
+class LayerShare:
+    """The part that one layer has in a predicted latency."""
+
+    layer: str
+    op: str
+    ms: float
+    share: float
+
+
+def model_needs(demands: Sequence[Demand], inspection: Inspection) -> ModelNeeds:
+    """Gather what predictions need of a model.
+
+    Args:
+        demands: from `demands_of`.
+        inspection: of the same model.
+    """
+    layers = np.stack([amounts_vector(one.amounts) for one in demands]) if demands else np.zeros((1, len(KINDS)))
+    return ModelNeeds(layers, tuple(demands), inspection.parameters, inspection.peak_activation_bytes / 4)
+
+
+def predict(needs: ModelNeeds, profile: Profile) -> tuple[Prediction, ...]:
+    """Predict every way to run a model that a profile knows, the fastest first."""
+    found = (_prediction(needs, profile, target) for target in profile.targets)
+    return tuple(sorted(found, key=lambda one: one.latency.ms))
+
+
+def layer_shares(needs: ModelNeeds, target: Target) -> tuple[LayerShare, ...]:
+    """Divide a predicted latency among the layers, in the order of the graph."""
+    times = speeds_of(target).layer_ms(needs.layers)
+    pairs = zip(needs.demands, times, strict=False)
+    return tuple(LayerShare(one.source or one.name, one.op, float(ms), float(ms / times.sum())) for one, ms in pairs)
+
+
+def speeds_of(target: Target) -> Speeds:
+    """The speeds of a target, adapted to the user's measurements where it has any."""
+    log_us = np.log([target.us[name] for name in KIND_NAMES])
+    rare = np.diag([RARE**2 * (name in target.rare) for name in KIND_NAMES])
+    speeds = Speeds(log_us, prior_covariance(*target.doubt) + rare, target.spread)
+    measured = [(amounts_vector(one.amounts), one.ms) for one in target.measurements]
+    return adapted(speeds, measured) if measured else speeds
+
+
+def _prediction(needs: ModelNeeds, profile: Profile, target: Target) -> Prediction:
+    latency = speeds_of(target).estimate(needs.layers)
+    weights, activations = _BYTES[target.precision]
+    return Prediction(
+        device=profile.name,
+        runtime=target.runtime,
+        precision=target.precision,
+        processor=target.processor,
+        threads=target.threads,
+        latency=latency,
+        memory_bytes=round(needs.parameters * weights + needs.activation_numbers * activations),
+        energy_mj=latency.ms * _watts(profile, target),
+    )
+
+
+def _watts(profile: Profile, target: Target) -> float:
+    if target.processor != "cpu":
+        return _ACCELERATOR_WATTS
+    return _CORE_WATTS[profile.tier] * min(target.threads, profile.big_cores)

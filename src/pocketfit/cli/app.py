@@ -22,6 +22,7 @@ from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
+from pocketfit.cli.policy import policy
 from pocketfit.cli.preflight import preflight
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
@@ -84,6 +85,7 @@ def _root(
 
 for _verb in VERBS:
     app.command()(_verb)
+app.add_typer(policy)
 
 
 def main() -> None:

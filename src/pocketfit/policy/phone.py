@@ -1,4 +1,4 @@
-"""A phone that heats up under load and cools down again, and whose battery drains: for simulation, not a measurement."""
+"""A phone that heats up under load and cools down again, and whose battery drains: a model, not a measurement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pocketfit.policy.sensors import Reading
 
 __all__ = ["Phone", "PhoneState"]
 
-# Android puts a headroom of 0 thirty degrees below severe throttling.
+# Android's ThermalManagerService puts a headroom of 0 thirty degrees below severe throttling.
 HEADROOM_SPAN_C = 30.0
 # Degrees from severe throttling at which each thermal status begins, light to shutdown.
 STATUS_STEPS_C = (-6.0, -3.0, 0.0, 3.0, 6.0, 9.0)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from pocketfit.policy.engine import step
 from pocketfit.policy.scenarios import Scenario
@@ -100,9 +101,9 @@ def run_scenario(policy: Policy, scenario: Scenario) -> Simulation:
     return Simulation(tuple(frames), predicted=True)
 
 
-def _changes(scenario: Scenario, time_ms: int) -> dict[str, object]:
+def _changes(scenario: Scenario, time_ms: int) -> dict[str, Any]:
     """What has happened since the step before."""
-    changes: dict[str, object] = {}
+    changes: dict[str, Any] = {}
     for event in scenario.events:
         if time_ms - scenario.step_ms < event.at_ms <= time_ms:
             changes |= event.changes

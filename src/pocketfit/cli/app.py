@@ -23,6 +23,7 @@ from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
+from pocketfit.cli.policy import policy
 from pocketfit.cli.predict import predict
 from pocketfit.cli.preflight import preflight
 from pocketfit.cli.prune import prune
@@ -92,6 +93,7 @@ def _root(
 for _verb in VERBS:
     app.command()(_verb)
 app.add_typer(devices, name="devices")
+app.add_typer(policy)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from torch.fx import Node
 
 from pocketfit.devices.predict.geometry import MILLION, Convolution, convolution_amounts, linear_amounts
 from pocketfit.graph.calls import arguments, op_name, per_axis
-from pocketfit.inspection.recorder import Record, record
+from pocketfit.graph.recorder import Record, record
 from pocketfit.models.canonical import source_of
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def _image(array: np.ndarray) -> torch.Tensor:
 
 
 def _answer(program: Program, image: torch.Tensor) -> np.ndarray:
-    value = OnnxModule(program, image).trace(image)[program.output]
+    value = OnnxModule(program, image).trace(image)[program.outputs[0]]
     value = getattr(value, "array", value)
     return value.numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 

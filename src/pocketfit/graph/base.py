@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
+from torch import nn
 from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
@@ -102,8 +103,8 @@ def _inputs(module: GraphModule) -> tuple[str, ...]:
     return tuple(node.name for node in module.graph.nodes if node.op == "placeholder")
 
 
-def outputs(module: GraphModule, example: torch.Tensor) -> list[torch.Tensor]:
-    """All tensors that the graph returns for an input."""
+def outputs(module: nn.Module, example: torch.Tensor) -> list[torch.Tensor]:
+    """All tensors that a module returns for an input."""
     # A copy goes in, because a graph that writes into its input must not change what the next run gets.
     with torch.no_grad():
         leaves = pytree.tree_leaves(module(example.clone()))

@@ -33,11 +33,11 @@ def from_onnx(spec: str, input_shape: tuple[int, ...] | None = None) -> Source:
     A file that wants N×H×W×C gets a permutation in front: the module takes N×C×H×W, as all models here.
 
     Args:
-        spec: path of the file; `model.onnx#name` for one of several outputs.
+        spec: path of the file; `model.onnx#name` for one of several outputs, or some, joined by commas.
         input_shape: without the batch, channels first; needed where the file leaves sizes open.
 
     Raises:
-        ModelError: the file is damaged, has several inputs or outputs, has operators that cannot be turned, or the
+        ModelError: the file is damaged, has several inputs, has operators that cannot be turned, or the
             module computes something else.
     """
     path, output = _split(spec)

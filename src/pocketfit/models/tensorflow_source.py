@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pocketfit.errors import ModelError, RuntimeMissing
-from pocketfit.graph.base import relative_error
+from pocketfit.graph.base import outputs, relative_error
 from pocketfit.models.from_tensorflow import worker
 from pocketfit.models.onnx_model.module import OnnxModule
 from pocketfit.models.onnx_model.read import read_file
@@ -47,7 +47,8 @@ def from_tensorflow(spec: str, input_shape: tuple[int, ...] | None = None) -> So
     belongs into a container all the same. A .tflite file has neither.
 
     Args:
-        spec: path of a `.tflite` file or of a SavedModel's folder; `path#name` for one of several outputs.
+        spec: path of a `.tflite` file or of a SavedModel's folder; `path#name` for one of several outputs, or
+            some of them, joined by commas.
         input_shape: without the batch, channels first; needed where the file leaves sizes open.
 
     Raises:
@@ -118,15 +119,20 @@ def _check_parity(module: OnnxModule, folder: Path, path: Path) -> None:
     for question in sorted(folder.glob("question_*.npy")):
         image = torch.from_numpy(np.load(question))
         with np.load(folder / question.name.replace("question", "answer").replace(".npy", ".npz")) as answers:
-            expected = torch.from_numpy(answers[module.program.output])
+            expected = [torch.from_numpy(answers[name]) for name in module.program.outputs]
         if module.channels_last:
-            image = image.permute(0, 3, 1, 2) if image.dim() == 4 else image
-            expected = expected.permute(0, 3, 1, 2) if expected.dim() == 4 else expected
-        with torch.no_grad():
-            got = module(image)
-        error = relative_error(expected, got) if expected.shape == got.shape else float("inf")
+            image, *expected = (_channels_first(one) for one in (image, *expected))
+        error = max(map(_difference, expected, outputs(module, image)))
         if error > TOLERANCE:
             raise ModelError(
                 f"The module made from {path} differs from TensorFlow by {error:.2g} of the output's range; "
                 f"{TOLERANCE:.0e} is allowed. Report it together with the model."
             )
+
+
+def _channels_first(values: torch.Tensor) -> torch.Tensor:
+    return values.permute(0, 3, 1, 2) if values.dim() == 4 else values
+
+
+def _difference(expected: torch.Tensor, got: torch.Tensor) -> float:
+    return relative_error(expected, got) if expected.shape == got.shape else float("inf")

@@ -39,7 +39,7 @@ def _with_bias(program: Program, product: OnnxNode) -> Program:
 def _sum_behind(program: Program, product: OnnxNode) -> OnnxNode | None:
     """The only reader of a product, where it adds one number to each of its columns."""
     readers = program.readers(product.outputs[0])
-    if len(readers) != 1 or readers[0].op != "Add" or product.outputs[0] == program.output:
+    if len(readers) != 1 or readers[0].op != "Add" or product.outputs[0] in program.outputs:
         return None
     columns = program.weights[product.inputs[1]].shape[1]
     biases = [name for name in readers[0].inputs if _is_float(program, name, 1)]

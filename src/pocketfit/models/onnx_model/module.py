@@ -64,12 +64,18 @@ class OnnxModule(nn.Module):
             self.trace(example)
         self._hold_weights()
 
-    def forward(self, input: Tensor) -> Tensor:
-        """The output of the program for a batch."""
-        result = self.trace(input)[self.program.output]
-        if isinstance(result, Tensor):
-            return result.permute(0, 3, 1, 2) if self.output_channels_last and result.dim() == 4 else result
-        raise ModelError(f"The output {self.program.output!r} does not depend on the image. Choose another one.")
+    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The output of the program for a batch, or all of several."""
+        values = self.trace(input)
+        results = tuple(self._result(name, values[name]) for name in self.program.outputs)
+        return results if len(results) > 1 else results[0]
+
+    def _result(self, name: str, value: Value) -> Tensor:
+        if not isinstance(value, Tensor):
+            raise ModelError(
+                f"The output {name!r} does not depend on the image. Say which ones count, such as model.onnx#one,two."
+            )
+        return value.permute(0, 3, 1, 2) if self.output_channels_last and value.dim() == 4 else value
 
     def trace(self, input: Tensor) -> dict[str, Value]:
         """Every value on the way, by its name in the file."""

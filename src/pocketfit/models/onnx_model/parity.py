@@ -35,11 +35,11 @@ def check_parity(module: OnnxModule, model: ModelProto, shape: tuple[int, ...]) 
         ModelError: it is more than `TOLERANCE`, naming the first node that differs; or ONNX Runtime cannot run the
             file.
     """
-    session, name = _session(model), module.program.output
+    session = _session(model)
     worst = 0.0
     for image in _images(shape, module.program.sizes[0]):
-        expected = torch.from_numpy(_answers(session, module, image, [name])[name])
-        worst = max(worst, _error(expected, module, image, name))
+        expected = _answers(session, module, image, list(module.program.outputs))
+        worst = max(worst, _error(expected, module, image))
         if worst > TOLERANCE:
             raise ModelError(
                 f"The module made from the file differs from ONNX Runtime by {worst:.2g} of the output's range; "
@@ -56,15 +56,20 @@ def _images(shape: tuple[int, ...], written: int | None) -> Iterator[Tensor]:
     yield torch.rand(written or 1, *shape, generator=generator)
 
 
-def _error(expected: Tensor, module: OnnxModule, image: Tensor, name: str) -> float:
+def _error(expected: Mapping[str, Any], module: OnnxModule, image: Tensor) -> float:
+    """Of the worst output."""
     with torch.no_grad():
-        got = module(image)
-    if got.shape != expected.shape:
-        raise ModelError(
-            f"The module made from the file returns {tuple(got.shape)} as {name!r}, and ONNX Runtime "
-            f"{tuple(expected.shape)}. Report it together with the model."
-        )
-    return relative_error(expected, got)
+        returned = module(image)
+    results = returned if isinstance(returned, tuple) else (returned,)
+    errors = []
+    for got, (name, wanted) in zip(results, expected.items(), strict=True):
+        if got.shape != wanted.shape:
+            raise ModelError(
+                f"The module made from the file returns {tuple(got.shape)} as {name!r}, and ONNX Runtime "
+                f"{tuple(wanted.shape)}. Report it together with the model."
+            )
+        errors.append(relative_error(torch.from_numpy(wanted), got))
+    return max(errors)
 
 
 def _session(model: ModelProto) -> Any:

@@ -1,4 +1,4 @@
-"""What an ONNX file computes, as plain data: nodes in order, weights, one input, one output."""
+"""What an ONNX file computes, as plain data: nodes in order, weights, one input, outputs."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["Program", "program_of", "without_rest"]
 
 @dataclass(frozen=True)
 class Program:
-    """A model with one input and one output.
+    """A model with one input.
 
     Args:
-        nodes: those that the output needs, each after those it reads.
+        nodes: those that the outputs need, each after those it reads.
         weights: constant values by name.
         input: name of the input.
         sizes: of the input; None for an axis that may have any.
-        output: name of the output.
+        outputs: their names.
     """
 
     nodes: tuple[OnnxNode, ...]
     weights: Mapping[str, Numbers]
     input: str
     sizes: tuple[int | None, ...]
-    output: str
+    outputs: tuple[str, ...]
 
     def readers(self, value: str) -> list[OnnxNode]:
         """The nodes that read a value."""
@@ -45,29 +45,29 @@ def program_of(model: ModelProto, output: str | None = None) -> Program:
 
     Args:
         model: as `read_file` gives it.
-        output: the one to keep, where the file has several.
+        output: the one to keep, or several joined by commas; None for all.
 
     Raises:
-        ModelError: several inputs, several outputs of which none was chosen, or operators that have no counterpart.
+        ModelError: several inputs, an output that the file does not have, or operators that have no counterpart.
     """
     graph = model.graph
     weights = {tensor.name: array_of(tensor) for tensor in graph.initializer}
-    name = _output(graph, output)
-    nodes = _needed([_node(node, model) for node in graph.node], name)
-    given = _input(graph, weights, {name, *(read for node in nodes for read in node.inputs)})
+    names = _outputs(graph, output)
+    nodes = _needed([_node(node, model) for node in graph.node], names)
+    given = _input(graph, weights, {*names, *(read for node in nodes for read in node.inputs)})
     _check_operators(nodes)
-    return Program(tuple(nodes), weights, given.name, _sizes(given), name)
+    return Program(tuple(nodes), weights, given.name, _sizes(given), names)
 
 
 def without_rest(model: ModelProto, program: Program) -> ModelProto:
-    """The file with nothing but what the program's output needs, so that it can be run on the program's input alone."""
+    """The file with nothing but what the program's outputs need, so that it can be run on the program's input alone."""
     names = {name for node in program.nodes for name in node.outputs if name}
     kept = ModelProto()
     kept.CopyFrom(model)
     for part, wanted in (
         (kept.graph.node, [node for node in model.graph.node if names.intersection(node.output)]),
         (kept.graph.input, [one for one in model.graph.input if one.name in (program.input, *program.weights)]),
-        (kept.graph.output, [one for one in model.graph.output if one.name == program.output]),
+        (kept.graph.output, [one for one in model.graph.output if one.name in program.outputs]),
     ):
         del part[:]
         part.extend(wanted)
@@ -91,16 +91,15 @@ def _input(graph: GraphProto, weights: Mapping[str, Numbers], read: set[str]) ->
     return image
 
 
-def _output(graph: GraphProto, wanted: str | None) -> str:
+def _outputs(graph: GraphProto, wanted: str | None) -> tuple[str, ...]:
     names: list[str] = [value.name for value in graph.output]
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted in names:
-        return str(wanted)
-    got = f"The model has {len(names)} outputs: {_names(graph.output)}."
     if wanted is None:
-        raise ModelError(f"{got} Say which one counts, such as model.onnx#{names[0]}.")
-    raise ModelError(f"{got} {wanted!r} is none of them.")
+        return tuple(names)
+    chosen = (wanted,) if wanted in names else tuple(wanted.split(","))
+    for name in chosen:
+        if name not in names:
+            raise ModelError(f"The model has {len(names)} outputs: {_names(graph.output)}. {name!r} is none of them.")
+    return chosen
 
 
 def _names(values: Sequence[ValueInfoProto]) -> str:
@@ -138,9 +137,9 @@ def _attribute(attribute: AttributeProto) -> Any:
     return list(value) if isinstance(value, Sequence) else value
 
 
-def _needed(nodes: Sequence[OnnxNode], output: str) -> list[OnnxNode]:
-    """The nodes that the output needs; an output of theirs that nothing needs becomes ""."""
-    needed, kept = {output}, []
+def _needed(nodes: Sequence[OnnxNode], outputs: Sequence[str]) -> list[OnnxNode]:
+    """The nodes that these outputs need; an output of theirs that nothing needs becomes ""."""
+    needed, kept = set(outputs), []
     for node in reversed(nodes):
         if needed.intersection(node.outputs):
             kept.append(_without(node, needed))

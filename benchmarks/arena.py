@@ -41,7 +41,6 @@ ASKED = (
     "unet_transpose",
     "pixel_shuffle",
     "convnext_atto",
-    "vit_tiny_patch16_224",
 )
 COLUMNS = {
     "onnxruntime": "onnxruntime_kb",

@@ -7,7 +7,7 @@ Networks are taken as the conversion matrix last prepared them: run it first whe
 For some of them the runtimes' own figures stand beside ours, in float32, each converted and asked in child processes.
 They do not count the same: `onnxruntime_kb` leaves the input out; `litert_kb` is the arena of LiteRT's own kernels with
 their scratch memory, without XNNPACK; `executorch_outside_xnnpack_kb` leaves out what the XNNPACK delegate plans for
-itself, where nearly all is; `mnn_with_weights_kb` is a session with its weights. ncnn does not tell.
+itself, where nearly all is; `mnn_with_weights_kb` is a session with the weights that it packs. ncnn does not tell.
 
     python -m benchmarks.arena    # asks the runtimes only, and keeps the other rows and columns
 """
@@ -41,7 +41,6 @@ ASKED = (
     "unet_transpose",
     "pixel_shuffle",
     "convnext_atto",
-    "vit_tiny_patch16_224",
 )
 COLUMNS = {
     "onnxruntime": "onnxruntime_kb",

@@ -167,6 +167,15 @@ def test_what_cannot_be_done_is_refused(
     assert said in capsys.readouterr().err
 
 
+def test_a_file_made_for_one_size_takes_tiles_of_no_other(
+    nets: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mask.pt2"
+    assert run(["optimize", f"{nets}:mask", "--out", str(path)]) == 0
+    assert run(["tile", str(path), str(photo), "-o", str(tmp_path / "mask.png"), "--tile", "40", "--dry-run"]) == 2
+    assert "Leave --tile out" in capsys.readouterr().err
+
+
 def test_no_picture_is_refused(nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tile", f"{nets}:larger", nets, "-o", str(tmp_path / "answer.png")]) == 2
     assert "is not a picture that can be read" in capsys.readouterr().err

@@ -128,7 +128,7 @@ class Mnn:
         """Ask a session on the CPU."""
         require(self)
         return ActivationMemory(
-            _Session(for_cpu(artifact), threads=1).memory_bytes(), "of a session, its packed weights included"
+            _Session(for_cpu(artifact), threads=1).memory_bytes(), "of a session, the weights that it packs included"
         )
 
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

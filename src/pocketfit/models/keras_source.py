@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError, RuntimeMissing
-from pocketfit.graph.base import relative_error
+from pocketfit.graph.base import outputs, relative_error
 from pocketfit.models.keras_layers import use_torch_layers
 from pocketfit.models.keras_layout import with_channels_first
 from pocketfit.models.quiet import quiet
@@ -38,16 +39,15 @@ class ChannelsFirst(nn.Module):
         super().__init__()
         self.model, self.channels_last = model, channels_last
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """The model's output for a batch."""
+    def forward(self, input: torch.Tensor) -> Any:
+        """The model's output for a batch, or its list or dict of several."""
         if not self.channels_last:
-            return self._answer(input)
-        result = self._answer(input.permute(0, 2, 3, 1))
-        return result.permute(0, 3, 1, 2) if result.dim() == 4 else result
+            return self.model(input, training=False)
+        return pytree.tree_map(_channels_first, self.model(input.permute(0, 2, 3, 1), training=False))
 
-    def _answer(self, input: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = self.model(input, training=False)
-        return result
+
+def _channels_first(result: torch.Tensor) -> torch.Tensor:
+    return result.permute(0, 3, 1, 2) if result.dim() == 4 else result
 
 
 def from_keras(path: Path, input_shape: tuple[int, ...] | None = None) -> Source:
@@ -62,7 +62,7 @@ def from_keras(path: Path, input_shape: tuple[int, ...] | None = None) -> Source
 
     Raises:
         RuntimeMissing: Keras is not installed, or runs on another backend in this process.
-        ModelError: the file is missing or damaged, holds code, or has several inputs or outputs.
+        ModelError: the file is missing or damaged, holds code, or has several inputs.
     """
     if not path.is_file():
         raise ModelError(f"{path} is not a file. Give the path of a model that Keras 3 saved.")
@@ -92,9 +92,11 @@ def _rebuilt(module: ChannelsFirst, shape: tuple[int, ...]) -> ChannelsFirst | N
 
 def _difference(one: nn.Module, other: nn.Module, shape: tuple[int, ...]) -> float:
     image = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad(), quiet():
-        expected, got = one(image), other(image)
-    return relative_error(expected, got) if expected.shape == got.shape else float("inf")
+    with quiet():
+        pairs = list(zip(outputs(one, image), outputs(other, image), strict=True))
+    if any(expected.shape != got.shape for expected, got in pairs):
+        return float("inf")
+    return max(relative_error(expected, got) for expected, got in pairs)
 
 
 def _import_keras() -> ModuleType:
@@ -126,11 +128,10 @@ def _load(keras: ModuleType, path: Path) -> Any:
 
 def _sizes(model: Any, path: Path) -> tuple[int | None, ...]:
     inputs: Any = getattr(model, "inputs", None) or ()
-    outputs: Any = getattr(model, "outputs", None) or ()
-    if len(inputs) != 1 or len(outputs) != 1:
+    if len(inputs) != 1:
         raise ModelError(
-            f"{path} has {len(inputs)} inputs and {len(outputs)} outputs; Pocketfit fits models with one of each. "
-            "Save keras.Model(input, output) of the two that count."
+            f"{path} has {len(inputs)} inputs; Pocketfit fits models with one. "
+            "Save keras.Model(input, outputs) of the one that counts."
         )
     return tuple(inputs[0].shape[1:])
 

@@ -62,11 +62,16 @@ class Geometry:
     groups: int
 
 
-def geometry(node: Node) -> Geometry:
-    """Of a convolution that is not transposed; a linear layer has no axes to slide along."""
+def geometry(node: Node, axes: int | None = None) -> Geometry:
+    """Of a convolution that is not transposed; a linear layer has no axes to slide along.
+
+    Args:
+        node: the layer.
+        axes: along which it slides; None for those that its output says.
+    """
     if node.target is aten.linear.default:
         return Geometry((), (), (), 1)
-    axes = node.meta["val"].dim() - 2
+    axes = node.meta["val"].dim() - 2 if axes is None else axes
     *_, stride, padding, dilation, groups = arguments(node, None, None, None, [1], [0], [1], 1)
     stride, padding, dilation = (tuple(per_axis(values, axes)) for values in (stride, padding, dilation))
     return Geometry(stride, padding, dilation, groups)

@@ -23,7 +23,7 @@ def windows(node: Node, value: torch.Tensor, kernel: tuple[int, ...]) -> torch.T
     """
     if not kernel:
         return value
-    slides = geometry(node)
+    slides = geometry(node, len(kernel))
     value = functional.pad(value, [edge for pad in reversed(slides.padding) for edge in (pad, pad)])
     for axis, size in enumerate(kernel):
         value = value.unfold(2 + axis, slides.dilation[axis] * (size - 1) + 1, slides.stride[axis])

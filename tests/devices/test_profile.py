@@ -50,8 +50,8 @@ def test_a_shipped_profile_is_one(name: str) -> None:
 def test_a_shipped_profile_predicts_what_is_possible(name: str) -> None:
     found = predict(needs_of("mobilenet_v2"), find_profile(name))
     assert [one.latency.ms for one in found] == sorted(one.latency.ms for one in found)
-    # From the newest NPU to one core of 2013.
-    assert all(0.05 < one.latency.low_ms < one.latency.high_ms < 5000 for one in found)
+    # From the newest NPU to one core of 2013, with the intervals of both.
+    assert all(0.01 < one.latency.low_ms < one.latency.high_ms < 5000 for one in found)
 
 
 def test_there_are_phones_of_every_tier() -> None:

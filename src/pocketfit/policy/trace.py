@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,40 +26,42 @@ def read_trace(path: Path) -> tuple[Reading, ...]:
     Raises:
         DataError: the file cannot be read, has no reading, or one that is not valid.
     """
+    read = _csv_readings if path.suffix.lower() == ".csv" else _json_readings
     try:
-        rows = list(_csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path))
+        readings = tuple(read(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"the trace {path} cannot be read: {error}. Give a CSV or JSON-lines file") from error
-    if not rows:
+    if not readings:
         raise DataError(f"the trace {path} has no reading. docs/policy.md shows one")
-    return tuple(_reading(path, line, row, is_text=path.suffix.lower() == ".csv") for line, row in rows)
+    return readings
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_readings(path: Path) -> Iterator[Reading]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restkey="a cell without a title")
-        for row in reader:
-            yield reader.line_num, {name: cell for name, cell in row.items() if cell not in (None, "")}
+        rows = csv.DictReader(file, restkey="a cell without a title")
+        for row in rows:
+            cells = {name: cell for name, cell in row.items() if cell not in (None, "")}
+            with _told_where(path, rows.line_num):
+                yield _readings().validate_python(cells, strict=False)  # a cell is text, whatever it says
 
 
-def _json_rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _json_readings(path: Path) -> Iterator[Reading]:
     for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not text.strip():
-            continue
-        try:
-            yield line, json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{path}, line {line}, is not JSON ({error}). Write one object a line") from error
+        if text.strip():
+            with _told_where(path, line):
+                yield _readings().validate_json(text)
 
 
-def _reading(path: Path, line: int, row: Any, *, is_text: bool) -> Reading:
+@contextmanager
+def _told_where(path: Path, line: int) -> Iterator[None]:
     try:
-        return _readings().validate_python(row, strict=not is_text)
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join(str(part) for part in first["loc"])
         raise DataError(
-            f"{path}, line {line}, is not valid at {where}: {first['msg']}. docs/policy.md lists what a reading has"
+            f"{path}, line {line}, is not valid{f' at {where}' if where else ''}: {first['msg']}. "
+            "docs/policy.md lists what a reading has"
         ) from error
 
 

@@ -101,8 +101,8 @@ def test_the_result_holds_what_a_report_needs(request_of: Request) -> None:
     assert (result.model, result.input.shape) == ("digits_net", (1, 1, 8, 8))
     assert (result.calibration_samples, result.evaluation_samples) == (100, 599)
     assert result.parameters == 8 * 9 + 8 + 128 * 160 + 160 + 160 * 10 + 10
-    assert result.float_percent is not None
-    assert result.float_percent > 90  # a least-squares classifier of random features reaches some 97%
+    assert result.float_value is not None
+    assert result.float_value > 90  # a least-squares classifier of random features reaches some 97%
     assert [one.precision for one in result.candidates] == list(Precision)
     assert [layer.name for layer in result.layers[Scheme.AFFINE]] == ["conv2d", "linear", "linear_1"]
     assert Scheme.SYMMETRIC not in result.layers  # no runtime of this run computes so
@@ -186,7 +186,7 @@ def test_without_labels_there_is_no_accuracy_and_the_rest_goes_on(request_of: Re
     (one,) = result.candidates
     assert one.evidence is not None
     assert one.evidence.accuracy is None
-    assert result.float_percent is None
+    assert result.float_value is None
     assert result.choices[0].precision is Precision.FLOAT32
     assert verify_bundle(request_of().out).checks[0].outcome is Outcome.PASSED
 

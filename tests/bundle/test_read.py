@@ -59,7 +59,7 @@ def test_the_manifest_of_another_program(bundle: Path) -> None:
 
 
 def test_a_newer_schema(bundle: Path, edit_manifest: Edit) -> None:
-    edit_manifest(bundle, lambda data: data.update(schema_version=3, news="unknown here"))
+    edit_manifest(bundle, lambda data: data.update(schema_version=4, news="unknown here"))
     with pytest.raises(InputError, match=r"has manifest schema 3; .* reads up to 2\. Install a newer Pocketfit"):
         read_bundle(bundle)
 

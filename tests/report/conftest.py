@@ -86,7 +86,7 @@ def build_result() -> FitResult:
         ),
         calibration_samples=100,
         evaluation_samples=1300,
-        float_percent=90.2,
+        float_value=90.2,
         budget=budget,
         candidates=candidates,
         choices=choose(candidates, budget),
@@ -115,7 +115,7 @@ def without_labels(result: FitResult) -> FitResult:
         for row in result.candidates
     )
     budget = replace(result.budget, max_drop_points=None)
-    return replace(result, candidates=candidates, float_percent=None, budget=budget, choices=choose(candidates, budget))
+    return replace(result, candidates=candidates, float_value=None, budget=budget, choices=choose(candidates, budget))
 
 
 @pytest.fixture

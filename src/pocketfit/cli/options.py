@@ -35,6 +35,7 @@ __all__ = [
     "Layout",
     "LetterboxSize",
     "Mean",
+    "MetricName",
     "Model",
     "Postprocess",
     "Preprocess",
@@ -122,6 +123,16 @@ Preprocess = Annotated[
 Postprocess = Annotated[
     str | None,
     typer.Option(help="What the outputs mean: classes (the default with labels), boxes, embedding; or a JSON file."),
+]
+# Spelled out, so that help loads no numpy; a test compares it with the table.
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="What the task is judged by: top-1, top-5, recall@1, tar@far=1e-3, map, map@0.5, miou, psnr, mae, rmse, "
+        "token-accuracy, or a function of your own, module:function (docs/metrics.md).",
+    ),
 ]
 CalibrationSamples = Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")]
 EvaluationSamples = Annotated[int | None, typer.Option(help="Held-out samples at most. Without it, all that are left.")]

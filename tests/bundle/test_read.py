@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,8 +61,24 @@ def test_the_manifest_of_another_program(bundle: Path) -> None:
 
 def test_a_newer_schema(bundle: Path, edit_manifest: Edit) -> None:
     edit_manifest(bundle, lambda data: data.update(schema_version=4, news="unknown here"))
-    with pytest.raises(InputError, match=r"has manifest schema 3; .* reads up to 2\. Install a newer Pocketfit"):
+    with pytest.raises(InputError, match=r"has manifest schema 4; .* reads up to 3\. Install a newer Pocketfit"):
         read_bundle(bundle)
+
+
+def test_an_accuracy_of_an_older_schema_is_top_1_in_per_cent(bundle: Path, edit_manifest: Edit) -> None:
+    new = read_bundle(bundle).manifest.artifacts[0].evidence
+    assert new is not None and new.accuracy is not None
+
+    def age(data: dict[str, Any]) -> None:
+        data.update(schema_version=2)
+        for artifact in data["artifacts"]:
+            accuracy = artifact["evidence"]["accuracy"]
+            accuracy["percent"], accuracy["float_percent"] = accuracy.pop("value"), accuracy.pop("float_value")
+            del accuracy["unit"]
+
+    edit_manifest(bundle, age)
+    old = read_bundle(bundle).manifest.artifacts[0].evidence
+    assert old == new
 
 
 @pytest.mark.parametrize("field", ["artifacts", "golden", "files", "schema_version"])

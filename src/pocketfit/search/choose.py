@@ -14,6 +14,9 @@ __all__ = ["Preference", "choose", "lost"]
 
 Preference = Literal["size", "latency"]
 
+# Of the float model's figure: a difference that only the order of summation makes.
+SAME = 1e-5
+
 
 def choose(candidates: Sequence[Candidate], budget: Budget, prefer: Preference = "size") -> tuple[Choice, ...]:
     """Choose among the candidates of each runtime; one that was not run here is no choice, whatever its size.
@@ -88,6 +91,8 @@ def lost(accuracy: Accuracy) -> str:
     """A drop in words, such as "0.2 points lost", "psnr 0.13 dB worse" or "mae 0.0117 better"."""
     change, unit = accuracy.drop_points, accuracy.unit
     if unit != "%":
+        if abs(change) < SAME * abs(accuracy.float_value):
+            return f"{accuracy.metric} the same"
         return f"{accuracy.metric} {drop(abs(change), unit)} {'worse' if change > 0 else 'better'}"
     if points(change) == "0.0":
         return "no accuracy lost"

@@ -45,7 +45,8 @@ def amount(value: float, unit: str) -> str:
     """A difference of two figures without its unit: as `points`, in decibel with two decimals, else three digits."""
     if unit == "%":
         return points(value)
-    return f"{value + 0.0:.2f}" if unit == "dB" else f"{value + 0.0:.3g}"
+    # Adding 0.0 turns -0.0 into 0.0.
+    return f"{round(value, 2) + 0.0:.2f}" if unit == "dB" else f"{value + 0.0:.3g}"
 
 
 def drop(value: float, unit: str) -> str:

@@ -95,3 +95,14 @@ def test_an_error_in_it_names_it(own: str) -> None:
 def test_what_is_no_metric(own: str, name: str, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         find_metric(f"{own}:{name}")
+
+
+def test_help_names_every_metric() -> None:
+    from typer.main import get_command
+
+    from pocketfit.cli.app import app
+
+    for verb in ("fit", "quantize", "diagnose"):
+        options = get_command(app).commands[verb].params  # type: ignore[attr-defined]
+        (metric,) = [option for option in options if option.name == "metric"]
+        assert ", ".join(NAMES) in metric.help

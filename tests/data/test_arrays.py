@@ -313,5 +313,5 @@ def test_a_dataset_with_arrays_for_targets(datasets, tmp_path):
 
 
 def test_targets_of_several_shapes(datasets, tmp_path):
-    with pytest.raises(DataError, match="different shapes.*pad what is shorter"):
+    with pytest.raises(DataError, match=r"different shapes.*pad what is shorter"):
         load(f"{datasets}:ragged", tmp_path, check=as_they_are)

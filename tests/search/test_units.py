@@ -39,7 +39,7 @@ def test_a_metrics_figures_have_its_unit() -> None:
     assert [figure(value, unit) for value, unit in ((90.24, "%"), (31.416, "dB"), (0.012345, ""), (3.0, "K"))] == [
         "90.2%",
         "31.42 dB",
-        "0.01234",
+        "0.01235",
         "3 K",
     ]
     assert [drop(value, unit) for value, unit in ((0.2, "%"), (0.128, "dB"), (0.012345, ""), (3.0, "K"))] == [

@@ -70,8 +70,8 @@ def test_an_accuracy_of_an_older_schema_is_top_1_in_per_cent(bundle: Path, edit_
 
     def age(data: dict[str, Any]) -> None:
         data.update(schema_version=2)
-        accuracies = [artifact["evidence"]["accuracy"] for artifact in data["artifacts"]]
-        for accuracy in filter(None, accuracies):
+        for evidence in filter(None, (artifact["evidence"] for artifact in data["artifacts"])):
+            accuracy = evidence["accuracy"]
             accuracy["percent"], accuracy["float_percent"] = accuracy.pop("value"), accuracy.pop("float_value")
             del accuracy["unit"]
 

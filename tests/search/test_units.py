@@ -48,4 +48,4 @@ def test_a_metrics_figures_have_its_unit() -> None:
         "0.0123",
         "3 K",
     ]
-    assert [amount(-0.0, ""), amount(-1e-6, "dB")] == ["0", "0.00"]
+    assert [amount(-0.0, ""), amount(-1e-6, "dB"), amount(0.0024, "dB")] == ["0", "0.00", "0.002"]

@@ -25,9 +25,7 @@ def milliseconds(time_ms: float) -> str:
 
 def points(value: float) -> str:
     """Percentage points with one decimal, or as many as a value other than zero needs to show."""
-    rounded = round(value, _MAX_DECIMALS) + 0.0  # turns -0.0 into 0.0
-    decimals = next((n for n in range(1, _MAX_DECIMALS) if abs(rounded) >= 0.5 * 10**-n), 1)
-    return f"{rounded:.{decimals}f}"
+    return _shown(value, 1)
 
 
 def significant(value: float) -> str:
@@ -42,11 +40,10 @@ def unit_of_drop(unit: str) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A difference of two figures without its unit: as `points`, in decibel with two decimals, else three digits."""
+    """A difference of two figures without its unit: as `points`; two decimals or more in decibel, else three digits."""
     if unit == "%":
         return points(value)
-    # Adding 0.0 turns -0.0 into 0.0.
-    return f"{round(value, 2) + 0.0:.2f}" if unit == "dB" else f"{value + 0.0:.3g}"
+    return _shown(value, 2) if unit == "dB" else f"{value + 0.0:.3g}"  # adding 0.0 turns -0.0 into 0.0
 
 
 def drop(value: float, unit: str) -> str:
@@ -59,3 +56,9 @@ def figure(value: float, unit: str) -> str:
     if unit == "%":
         return f"{value:.1f}%"
     return f"{value:.2f} {unit}" if unit == "dB" else f"{value:.4g} {unit}".rstrip()
+
+
+def _shown(value: float, least: int) -> str:
+    """With as many decimals as are needed to see that it is not zero, `least` at least; too little for any is zero."""
+    decimals = next((n for n in range(least, _MAX_DECIMALS) if abs(value) >= 0.5 * 10**-n), None)
+    return f"{0.0:.{least}f}" if decimals is None else f"{value:.{decimals}f}"

@@ -185,7 +185,8 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
     return (
         f"{model.name}: input {'x'.join(map(str, model.input.shape))}, fingerprint {model.fingerprint[:12]}",
         f"calibrate on {len(data.calibration.inputs)} unlabelled samples, "
-        f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}",
+        f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}"
+        + ("" if data.evaluation.labels is None else f", by {request.metric.name}"),
         *(
             f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
             + ("" if runs_here(runtime) else f"; not run here: {why_not_run_here(runtime)}")

@@ -10,6 +10,7 @@ import numpy as np
 from pocketfit.errors import DataError, VerificationFailed
 from pocketfit.types import Accuracy
 from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.answers import NO_ANSWER, answers
 from pocketfit.verify.bootstrap import paired_interval
 from pocketfit.verify.metrics import TOP_1, Metric
 
@@ -93,7 +94,5 @@ def _of_floats(metric: Metric, value: float) -> float:
 
 
 def _agreement(outputs: np.ndarray, floats: np.ndarray) -> float:
-    from pocketfit.verify.answers import NO_ANSWER, answers
-
     given, float_given = answers(outputs), answers(floats)
     return float(((given == float_given) & (given != NO_ANSWER)).mean())

@@ -22,8 +22,8 @@ def check_like_output(targets: np.ndarray, spec: str, outputs: Sequence[TensorSp
     shape = outputs[0].shape[1:]
     if _plain(targets.shape[1:]) != _plain(shape) or targets.dtype.kind not in "fiu":
         raise DataError(
-            f"The targets of {spec} are {targets.dtype} of shape {targets.shape}; this metric needs numbers of the "
-            f"shape of the model's first output, {'x'.join(map(str, ('N', *shape)))}."
+            f"The targets of {spec} are {targets.dtype} of shape {targets.shape}; mae, rmse and psnr need numbers of "
+            f"the shape of the model's first output, {'x'.join(map(str, ('N', *shape)))}."
         )
     numbers = targets.astype(np.float32)
     check_finite(numbers, f"y of {spec}")

@@ -36,8 +36,8 @@ def _row(model: str, candidate: Candidate, result: FitResult) -> Row:
         return row | {"failure": candidate.failure.reason}
     base = _float32(candidate.runtime, result)
     return row | {
-        "top1": evidence.accuracy.percent,
-        "float_top1": evidence.accuracy.float_percent,
+        "top1": evidence.accuracy.value,
+        "float_top1": evidence.accuracy.float_value,
         "drop_points": evidence.accuracy.drop_points,
         "drop_low": evidence.accuracy.drop_low,
         "drop_high": evidence.accuracy.drop_high,

@@ -166,7 +166,7 @@ def _ours(subject: Subject, method: str, result: FitResult, runtime: str = "onnx
     planning = [one.seconds for one in result.stages if one.stage.partition(" ")[0] in MEASURED]
     steps = " → ".join(rung.name for rung in result.rungs if rung.kept)
     return _row(subject, method, "pocketfit", accuracy.drop_points, accuracy.agreement, sum(planning)) | {
-        "float_top1": accuracy.float_percent,
+        "float_top1": accuracy.float_value,
         "samples": accuracy.samples,
         "steps": steps or None,
         "size_bytes": evidence.size_bytes,

@@ -15,10 +15,12 @@ import pytest
 
 import pocketfit.runtimes
 from pocketfit.bundle import Outcome, read_bundle, verify_bundle
-from pocketfit.errors import ConversionError, OptionError, OutputError, RuntimeMissing
+from pocketfit.data.digits import read_digits
+from pocketfit.errors import ConversionError, DataError, OptionError, OutputError, RuntimeMissing
 from pocketfit.pipeline import FitRequest, fit, intentions
 from pocketfit.report.summary import as_json, from_json
 from pocketfit.types import Budget, Candidate, FitResult, Precision, Scheme
+from pocketfit.verify.metrics import find_metric
 
 pytestmark = pytest.mark.slow
 
@@ -101,8 +103,8 @@ def test_the_result_holds_what_a_report_needs(request_of: Request) -> None:
     assert (result.model, result.input.shape) == ("digits_net", (1, 1, 8, 8))
     assert (result.calibration_samples, result.evaluation_samples) == (100, 599)
     assert result.parameters == 8 * 9 + 8 + 128 * 160 + 160 + 160 * 10 + 10
-    assert result.float_percent is not None
-    assert result.float_percent > 90  # a least-squares classifier of random features reaches some 97%
+    assert result.float_value is not None
+    assert result.float_value > 90  # a least-squares classifier of random features reaches some 97%
     assert [one.precision for one in result.candidates] == list(Precision)
     assert [layer.name for layer in result.layers[Scheme.AFFINE]] == ["conv2d", "linear", "linear_1"]
     assert Scheme.SYMMETRIC not in result.layers  # no runtime of this run computes so
@@ -124,6 +126,40 @@ def test_evidence_of_every_row(request_of: Request) -> None:
     int8 = row(result, Precision.INT8).evidence
     assert int8 is not None
     assert (int8.kernels.int8, int8.kernels.total) == (3, 3)
+
+
+def one_hot_digits(folder: Path) -> Path:
+    digits = read_digits()
+    targets = np.eye(10, dtype=np.float32)[digits.labels]
+    np.savez(folder / "targets.npz", x=digits.inputs[:200], y=targets[:200])
+    return folder / "targets.npz"
+
+
+def test_numbers_may_be_judged_instead_of_classes(request_of: Request, tmp_path: Path) -> None:
+    request = request_of(
+        data=str(one_hot_digits(tmp_path)), metric=find_metric("rmse"), precisions=(Precision.FLOAT32,), out=None
+    )
+    assert intentions(request)[1].endswith("targets.npz, by rmse")
+    result = fit(request)
+    (one,) = result.candidates
+    assert one.evidence is not None and one.evidence.accuracy is not None
+    accuracy = one.evidence.accuracy
+    assert (result.metric.name, accuracy.metric, accuracy.unit, accuracy.agreement) == ("rmse", "rmse", "", None)
+    # A ridge classifier is fitted to these very numbers; 0 for all of them would be off by the root of a tenth.
+    assert result.float_value == accuracy.float_value < 0.31
+    assert accuracy.drop_points == pytest.approx(0, abs=1e-5)  # the order of sums in float32
+    assert from_json(as_json(result)) == result
+
+
+def test_a_metric_that_fails_ends_the_run_before_anything_is_converted(
+    request_of: Request, fitted, tmp_path: Path
+) -> None:
+    (tmp_path / "failing_metric.py").write_text("def failing(outputs, targets):\n    return outputs[7]\n")
+    seen = Recorder()
+    request = request_of(metric=find_metric(f"{tmp_path / 'failing_metric.py'}:failing"), out=None)
+    with pytest.raises(DataError, match="failing failed on 599 samples: IndexError"):
+        fit(request, seen)
+    assert not any(stage.startswith("convert") for stage in seen.finished)
 
 
 def test_stages_are_stored_once_and_nothing_unfinished_is_left(fitted) -> None:
@@ -186,7 +222,7 @@ def test_without_labels_there_is_no_accuracy_and_the_rest_goes_on(request_of: Re
     (one,) = result.candidates
     assert one.evidence is not None
     assert one.evidence.accuracy is None
-    assert result.float_percent is None
+    assert result.float_value is None
     assert result.choices[0].precision is Precision.FLOAT32
     assert verify_bundle(request_of().out).checks[0].outcome is Outcome.PASSED
 

@@ -35,7 +35,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics, observe
 from pocketfit.contract import Contract, Output, Task
 from pocketfit.data.contract.default_output import with_output
-from pocketfit.data.dataset import Dataset
+from pocketfit.data.dataset import Check, Dataset
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
 from pocketfit.data.options import Changes, resolve_preprocess
@@ -71,7 +71,8 @@ from pocketfit.types import (
     Scheme,
     Variant,
 )
-from pocketfit.verify.answers import answers
+from pocketfit.verify.judging import float_score
+from pocketfit.verify.metrics import TOP_1, Metric
 from pocketfit.verify.run import store_inputs
 
 __all__ = ["FitRequest", "Watcher", "diagnosis", "fit", "intentions"]
@@ -116,9 +117,11 @@ class FitRequest:
         cache: folder of stored stages; None for the user's cache folder.
         rescue: climb the ladder for the INT8 plan; None takes the first plan as it is.
         options: of runtimes, by name of the runtime and of the option; what is absent has its default.
-        postprocess: what the outputs mean; None for classes where samples have labels, or what `preprocess` says.
+        postprocess: what the outputs mean; None for classes where the metric is about them and samples have labels, or
+            what `preprocess` says.
         embed_preprocessing: put colour, scale, mean, std and layout into the model, which then takes pixels, as uint8
             where the runtime has that.
+        metric: what outputs are judged by where the data has labels; see `pocketfit.verify.metrics.find_metric`.
     """
 
     model: str
@@ -139,6 +142,7 @@ class FitRequest:
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postprocess: Output | Task | None = None
     embed_preprocessing: bool = False
+    metric: Metric = TOP_1
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -187,7 +191,8 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
     return (
         f"{model.name}: input {'x'.join(map(str, model.input.shape))}, fingerprint {model.fingerprint[:12]}",
         f"calibrate on {len(data.calibration.inputs)} unlabelled samples, "
-        f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}",
+        f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}"
+        + ("" if data.evaluation.labels is None else f", by {request.metric.name}"),
         *(
             f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
             + ("" if runs_here(runtime) else f"; not run here: {why_not_run_here(runtime)}")
@@ -250,6 +255,7 @@ class _Run:
         data = self.data(model)
         source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), model_folder, model_folder, "")
         floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
+        float_value = self.float_value(model, data, floats)
         ladder = None
         if self.request.rescue is not None and self.request.data is not None:
             ladder = self.climb(model, data, floats, self.request.rescue)
@@ -260,7 +266,9 @@ class _Run:
             for precision in self.request.precisions
         }
         rows = self.rows(data, plans)
-        candidates = Prover(self.stages, data.evaluation, self.inputs(data), floats).candidates(rows)
+        candidates = Prover(self.stages, data.evaluation, self.inputs(data), floats, self.request.metric).candidates(
+            rows
+        )
         choices = choose(candidates, self.request.budget, self.request.prefer)
         inspection = inspect_model(model)
         quality = self.quality(plans)
@@ -273,7 +281,7 @@ class _Run:
             preprocess=self.contract(model, data, floats),
             calibration_samples=len(data.calibration.inputs),
             evaluation_samples=len(data.evaluation.inputs),
-            float_percent=_percent(apart(floats, model.outputs)[0], data.evaluation.labels),
+            float_value=float_value,
             budget=self.request.budget,
             candidates=candidates,
             choices=choices,
@@ -283,6 +291,7 @@ class _Run:
             host=describe_host(),
             versions=self.versions,
             rungs=() if ladder is None else ladder.rungs,
+            metric=self.request.metric.info,
         )
         # What was rescued as far as it would go is kept even where that is not far enough.
         worth = any(choice.precision for choice in choices) or self.request.rescue is not None
@@ -327,6 +336,7 @@ class _Run:
                 evaluation=self.request.evaluation_samples,
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
+                check=self.check(model),
             )
 
     def source(self) -> Source:
@@ -336,6 +346,16 @@ class _Run:
             return source
         assert source.input_shape is not None  # find_source sees to it
         return with_preprocessing(source, self.asked(source.preprocess) or default_preprocess(source.input_shape))
+
+    def check(self, model: LoadedModel) -> Check:
+        """Of the targets, by what the metric needs."""
+        return lambda targets, spec: self.request.metric.check(targets, spec, model.outputs)
+
+    def float_value(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> float | None:
+        """The float model's figure; what is wrong with a metric shows before anything is converted."""
+        if data.evaluation.labels is None:
+            return None
+        return float_score(self.request.metric, apart(floats, model.outputs), data.evaluation.labels)
 
     def preprocess(self, model: LoadedModel) -> Contract | None:
         """What is left to be done outside the model."""
@@ -351,7 +371,7 @@ class _Run:
         if said is None or not makes(said, model.input.shape[1:]):
             return None
         samples = data.evaluation
-        labelled = samples.labels is not None
+        labelled = samples.labels is not None and self.request.metric.info.answers
         first = apart(floats, model.outputs)[0]
         return with_output(said, self.request.postprocess, first, samples.classes, labelled=labelled)
 
@@ -465,7 +485,9 @@ class _Run:
         training = None if rescue.training_data is None else self.training(model, rescue.training_data)
         calibration = list(batches(data.calibration, self.batch(model)))
         held_out = HeldOut(lambda: self.held_out(model, data), floats)
-        rescuer = Rescuer(self.stages, model, data, calibration, held_out, schemes, versions, training)
+        rescuer = Rescuer(
+            self.stages, model, data, calibration, held_out, schemes, versions, training, self.request.metric
+        )
         return rescuer.climb(rescue)
 
     def training(self, model: LoadedModel, spec: str) -> Samples:
@@ -476,7 +498,7 @@ class _Run:
                 "Give the training other data, or none: it then learns from the calibration samples."
             )
         with self.stages.timed("training data") as stage:
-            return load_data(
+            samples = load_data(
                 spec,
                 preprocess=self.preprocess(model),
                 input_shape=model.input.shape[1:],
@@ -484,7 +506,10 @@ class _Run:
                 calibration=1,
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
+                check=self.check(model),
             ).evaluation
+        # A training learns from classes; what other metrics compare with it cannot use.
+        return samples if self.request.metric.info.answers else replace(samples, labels=None)
 
     def rescued(self, data: Dataset, ladder: Ladder) -> Planned:
         """The ladder's best as converters are given it, with the quality of its layers."""
@@ -663,10 +688,6 @@ def _tolerance(candidate: Candidate, expected: np.ndarray, floats: np.ndarray) -
         return max(cost, share * float(np.abs(expected).max()))
     floor = TOLERANCE_FLOOR * float(np.abs(expected).max())
     return max(TOLERANCE_FACTOR * candidate.evidence.parity.max_error, floor)
-
-
-def _percent(outputs: np.ndarray, labels: np.ndarray | None) -> float | None:
-    return None if labels is None else 100 * float(np.mean(answers(outputs) == labels))
 
 
 def _versions() -> dict[str, str]:

@@ -30,6 +30,7 @@ from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, conver
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import check_space, key_of
 from pocketfit.types import (
+    Accuracy,
     Artifact,
     Candidate,
     Evidence,
@@ -45,7 +46,8 @@ from pocketfit.types import (
     TensorSpec,
     Variant,
 )
-from pocketfit.verify.accuracy import evaluate
+from pocketfit.verify.judging import judge
+from pocketfit.verify.metrics import TOP_1, Metric
 from pocketfit.verify.parity import compare_outputs
 from pocketfit.verify.run import outputs_of
 
@@ -115,13 +117,17 @@ class Prover:
         samples: held-out.
         inputs: folder of the samples, from `verify.run.store_inputs`.
         floats: outputs of the float model on the samples, float32 N×….
+        metric: what the outputs are judged by where the samples have labels.
     """
 
-    def __init__(self, stages: Stages, samples: Samples, inputs: Path, floats: np.ndarray) -> None:
+    def __init__(
+        self, stages: Stages, samples: Samples, inputs: Path, floats: np.ndarray, metric: Metric = TOP_1
+    ) -> None:
         self.stages = stages
         self.samples = samples
         self.inputs = inputs
         self.floats = floats
+        self.metric = metric
 
     def candidates(self, rows: Sequence[Row]) -> tuple[Candidate, ...]:
         """Prove each row, two at a time, then measure those that ran, one at a time.
@@ -229,6 +235,8 @@ class Prover:
         stage, outputs = "compare", proved.row.planned.variant.model.outputs
         try:
             parity = _parity(proved.outputs, proved.row.expected, outputs)
+            stage = "score"
+            accuracy = self.accuracy(proved.outputs, outputs)
             stage = "measure"
             folder = self.stages.stored(name, key, build, kind="measure")
         except InputError:
@@ -237,17 +245,22 @@ class Prover:
             failure = _failure(stage, error)
             return Candidate(artifact.runtime, artifact.precision, artifact, failure=failure, notes=proved.row.notes)
         latencies, memory = json.loads((folder / "measured.json").read_text())
-        labels = self.samples.labels
-        first, float_first = (apart(one, outputs)[0] for one in (proved.outputs, self.floats))
         evidence = Evidence(
             parity=parity,
-            accuracy=None if labels is None else evaluate(first, float_first, labels),
+            accuracy=accuracy,
             latencies=tuple(Latency(**one) for one in latencies),
             peak_memory_bytes=memory,
             kernels=proved.kernels,
             size_bytes=artifact.size_bytes,
         )
         return Candidate(artifact.runtime, artifact.precision, artifact, evidence, notes=proved.row.notes)
+
+    def accuracy(self, outputs: np.ndarray, specs: Sequence[TensorSpec]) -> Accuracy | None:
+        """What the outputs are worth by the metric; None without labels."""
+        labels = self.samples.labels
+        if labels is None:
+            return None
+        return judge(self.metric, apart(outputs, specs), apart(self.floats, specs), labels)
 
 
 def _not_run(row: Row, artifact: Artifact) -> Candidate:

@@ -42,8 +42,9 @@ from pocketfit.outputs import apart
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import key_of
 from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant
-from pocketfit.verify.accuracy import evaluate
 from pocketfit.verify.answers import answers
+from pocketfit.verify.judging import lost
+from pocketfit.verify.metrics import TOP_1, Metric
 
 __all__ = ["HeldOut", "Rescue", "Rescuer", "recipe_for"]
 
@@ -139,6 +140,7 @@ class Rescuer:
         schemes: in which the result must hold.
         versions: that a stored draft depends on.
         training: samples to learn from; None for the calibration samples.
+        metric: what drafts are judged by where samples have labels.
     """
 
     def __init__(
@@ -151,6 +153,7 @@ class Rescuer:
         schemes: tuple[Scheme, ...],
         versions: Mapping[str, str],
         training: Samples | None = None,
+        metric: Metric = TOP_1,
     ) -> None:
         self.stages = stages
         self.model = model
@@ -159,6 +162,7 @@ class Rescuer:
         self.held_out = held_out
         self.versions = dict(versions)
         self.training = training
+        self.metric = metric
         self._statistics: dict[str, dict[str, TensorStatistics]] = {}
         self._stage: Stage | None = None
         self._samples = calibration
@@ -222,10 +226,10 @@ class Rescuer:
         floats, specs = self.held_out.floats, self.model.outputs
         outputs = simulate(variant.model, variant.plan, scheme, self.held_out.batches())
         labels = self.data.evaluation.labels
-        first, float_first = apart(outputs, specs)[0], apart(floats, specs)[0]
+        given, float_given = apart(outputs, specs), apart(floats, specs)
         return Score(
-            drop_points=None if labels is None else evaluate(first, float_first, labels).drop_points,
-            agreement=float(np.mean(answers(first) == answers(float_first))),
+            drop_points=None if labels is None else lost(self.metric, given, float_given, labels),
+            agreement=float(np.mean(answers(given[0]) == answers(float_given[0]))),
             sqnr_db=answers_sqnr_db(outputs, floats, specs),
             divergence=divergence(outputs, floats, specs),
             samples=len(outputs),
@@ -253,6 +257,7 @@ class Rescuer:
                 "schemes": list(self.schemes),
                 "training": None if self.training is None else self.training.fingerprint,
                 "versions": self.versions,
+                "metric": self.metric.fingerprint,
             }
         )
 

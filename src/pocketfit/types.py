@@ -5,7 +5,8 @@
 
 Only standard-library types here and the preprocessing contract, so that importing this module is cheap; torch appears
 in annotations alone.
-Arrays are numpy, images NCHW, sizes in bytes, times in milliseconds, drops in percentage points.
+Arrays are numpy, images NCHW, sizes in bytes, times in milliseconds, drops in the unit of the
+metric: percentage points for one in per cent.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = [
     "LayerQuality",
     "LoadedModel",
     "MemoryTelling",
+    "MetricInfo",
     "NotRun",
     "Parity",
     "Precision",
@@ -126,7 +128,8 @@ class Samples:
 
     Args:
         inputs: uint8 N×H×W×3 images after the geometry, or float32 N×(model input shape) taken as they are.
-        labels: int64 class indices of length N, or None where they are unknown (calibration never has any).
+        labels: what the metric compares with, N×…: int64 class indices of length N for one about classes; None where it
+            is unknown (calibration never has any).
         preprocess: applied batch by batch to uint8 inputs; None for float inputs.
         classes: class names by index; empty when unknown.
         fingerprint: sha256 over inputs, labels and preprocessing.
@@ -492,28 +495,54 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class MetricInfo:
+    """What a figure for the task is.
+
+    Args:
+        name: such as "top-1", "miou" or "psnr".
+        unit: "%", "dB" or another one; empty for a figure without, or in the unit of the data.
+        higher_is_better: or lower, as of an error.
+        answers: whether it is about one class a sample: targets are the classes that the first output answers, which a
+            training may learn from, and two models agree on a sample or do not.
+    """
+
+    name: str = "top-1"
+    unit: str = "%"
+    higher_is_better: bool = True
+    answers: bool = False
+
+    def worse(self, before: float, after: float) -> float:
+        """How much worse the figure has become; negative where it is better."""
+        return before - after if self.higher_is_better else after - before
+
+
+@dataclass(frozen=True)
 class Accuracy:
     """The task metric on held-out data, paired with the float model on the same samples.
 
     Args:
-        metric: "top-1".
-        percent: this artifact, 0..100.
-        float_percent: the float model in torch, 0..100.
-        drop_points: `float_percent - percent`; negative when the artifact is better.
-        drop_low: lower end of the 95% confidence interval of the drop, in points.
+        metric: such as "top-1" or "psnr".
+        value: this artifact, in the metric's unit.
+        float_value: the float model in torch.
+        drop_points: how much worse it is than the float model, in the metric's unit, percentage points for per cent;
+            negative when the artifact is better, whichever direction is good.
+        drop_low: lower end of the 95% confidence interval of the drop.
         drop_high: upper end.
-        agreement: share of samples, 0..1, answered as the float model answers them.
+        agreement: share of samples, 0..1, answered as the float model answers them; None for a metric that is not about
+            one answer a sample.
         samples: number of samples.
+        unit: of the metric: "%", "dB", another one, or empty.
     """
 
     metric: str
-    percent: float
-    float_percent: float
+    value: float
+    float_value: float
     drop_points: float
     drop_low: float
     drop_high: float
-    agreement: float
+    agreement: float | None
     samples: int
+    unit: str = "%"
 
 
 @dataclass(frozen=True)
@@ -604,7 +633,7 @@ class Budget:
     """What the user allows; None means no limit.
 
     Args:
-        max_drop_points: accuracy drop against float, in percentage points.
+        max_drop_points: accuracy drop against float, in the unit of the metric: percentage points for per cent.
         max_size_bytes: size of the artifact.
     """
 
@@ -643,7 +672,7 @@ class Score:
     """How a quantized model answers the held-out samples, by simulation; the worst of the schemes that were asked for.
 
     Args:
-        drop_points: float top-1 less its own, in percentage points; None without labels.
+        drop_points: how much worse than the float model by the metric, in its unit; None without labels.
         agreement: share of samples, 0..1, answered as the float model answers them.
         sqnr_db: float outputs against their difference, in decibel.
         divergence: mean Kullback-Leibler divergence from the float model's softmax, in nats, where the model answers
@@ -699,7 +728,7 @@ class FitResult:
         preprocess: the recorded preprocessing; None when the data is fed as it is.
         calibration_samples: number of unlabelled samples the plan came from.
         evaluation_samples: number of held-out samples.
-        float_percent: float top-1 in torch, 0..100; None without labels.
+        float_value: of the float model in torch, in the metric's unit; None without labels.
         budget: what was asked.
         candidates: the table.
         choices: one per runtime.
@@ -709,6 +738,7 @@ class FitResult:
         host: what machine measured, in words.
         versions: of Pocketfit, Python, torch and the runtimes.
         rungs: what each step of the rescue ladder gained; empty where none was climbed.
+        metric: what the task is judged by.
     """
 
     model: str
@@ -719,7 +749,7 @@ class FitResult:
     preprocess: Contract | None
     calibration_samples: int
     evaluation_samples: int
-    float_percent: float | None
+    float_value: float | None
     budget: Budget
     candidates: tuple[Candidate, ...]
     choices: tuple[Choice, ...]
@@ -729,3 +759,4 @@ class FitResult:
     host: str
     versions: Mapping[str, str]
     rungs: tuple[Rung, ...] = ()
+    metric: MetricInfo = MetricInfo(answers=True)

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,9 +60,24 @@ def test_the_manifest_of_another_program(bundle: Path) -> None:
 
 
 def test_a_newer_schema(bundle: Path, edit_manifest: Edit) -> None:
-    edit_manifest(bundle, lambda data: data.update(schema_version=3, news="unknown here"))
-    with pytest.raises(InputError, match=r"has manifest schema 3; .* reads up to 2\. Install a newer Pocketfit"):
+    edit_manifest(bundle, lambda data: data.update(schema_version=4, news="unknown here"))
+    with pytest.raises(InputError, match=r"has manifest schema 4; .* reads up to 3\. Install a newer Pocketfit"):
         read_bundle(bundle)
+
+
+def test_an_accuracy_of_an_older_schema_is_top_1_in_per_cent(bundle: Path, edit_manifest: Edit) -> None:
+    new = [artifact.evidence for artifact in read_bundle(bundle).manifest.artifacts]
+
+    def age(data: dict[str, Any]) -> None:
+        data.update(schema_version=2)
+        for evidence in filter(None, (artifact["evidence"] for artifact in data["artifacts"])):
+            accuracy = evidence["accuracy"]
+            accuracy["percent"], accuracy["float_percent"] = accuracy.pop("value"), accuracy.pop("float_value")
+            del accuracy["unit"]
+
+    edit_manifest(bundle, age)
+    assert [artifact.evidence for artifact in read_bundle(bundle).manifest.artifacts] == new
+    assert any(evidence and evidence.accuracy for evidence in new)
 
 
 @pytest.mark.parametrize("field", ["artifacts", "golden", "files", "schema_version"])

@@ -308,6 +308,8 @@ def test_data_that_is_not_there(refused: Refused, data: str) -> None:
         ("max_drop", "much", "Write for example --max-drop 1%"),
         ("max_drop", "-1", "0 to 100 percentage points"),
         ("max_drop", "101%", "0 to 100 percentage points"),
+        ("metric", "top1", "did you mean top-1?"),
+        ("metric", "mae", "are int64 of shape"),
         ("max_size", "4 apples", "Write for example --max-size 4MB"),
         ("max_size", "0", "above zero"),
         ("targets", "onnxruntim", "Did you mean 'onnxruntime'?"),

@@ -129,3 +129,26 @@ def test_an_op_that_no_runtime_takes_is_exit_code_3_with_the_reason(
     assert "failed" in printed.out
     assert "no runtime gave an artifact that runs" in printed.err
     assert not (tmp_path / "out").exists()
+
+
+WORST = """
+def least(outputs, targets):
+    return float(outputs[0][range(len(targets)), targets].mean())
+least.unit = "logits"
+"""
+
+
+def test_a_metric_of_ones_own(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "least_metric.py").write_text(WORST)
+    assert fit(f"--metric={tmp_path / 'least_metric.py'}:least", "--max-drop=0.5logits") == 0
+    printed = capsys.readouterr().out
+    assert "float least 0." in printed
+    assert " logits on 599 held-out samples" in printed
+    entry = read_bundle(tmp_path / "out").manifest.artifacts[0]
+    assert entry.evidence is not None and entry.evidence.accuracy is not None
+    assert (entry.evidence.accuracy.metric, entry.evidence.accuracy.unit) == ("least", "logits")
+
+
+def test_another_metric_of_the_table(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("--metric=top-5") == 0
+    assert "float top-5 9" in capsys.readouterr().out

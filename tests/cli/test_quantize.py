@@ -99,7 +99,7 @@ def test_without_data_batch_norm_has_to_do_and_the_result_says_so(
     assert run([*line, f"--out={tmp_path / 'out'}", f"--cache={tmp_path / 'cache'}"]) == 0
     result = from_json(capsys.readouterr().out)
     assert any("No data was used" in note for note in result.notes)
-    assert (result.calibration_samples, result.float_percent) == (0, None)
+    assert (result.calibration_samples, result.float_value) == (0, None)
     evidence = [row.evidence for row in result.candidates if row.precision is Precision.INT8]
     assert evidence[0] is not None
     assert evidence[0].accuracy is None

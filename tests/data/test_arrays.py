@@ -214,6 +214,9 @@ DATASETS = """
     def plain_list(): return [(image(i), i % 4) for i in range(20)]
     def huge(): return Dataset(image, count=10**6)
 
+    def masks(): return Dataset(lambda i: torch.full((3, 8, 8), float(i)), lambda i: torch.full((8, 8), i))
+    def ragged(): return Dataset(lambda i: torch.full((3, 8, 8), float(i)), lambda i: torch.zeros(i % 3))
+
     def nothing(): return None
     def stream(): return iter([1, 2])
     def fails(): return Dataset(lambda i: {}[i])
@@ -288,3 +291,27 @@ REFUSED_DATASETS = {
 def test_refused_datasets(datasets, tmp_path, name):
     with pytest.raises(DataError, match=REFUSED_DATASETS[name]):
         load(f"{datasets}:{name}", tmp_path)
+
+
+def as_they_are(targets, spec):
+    return targets
+
+
+def test_targets_of_any_shape_stay_with_their_samples(npz, tmp_path):
+    targets = FLOATS[:, :2] * 2
+    data = load(npz(x=FLOATS, y=targets), tmp_path, check=as_they_are)
+    assert data.calibration.labels is None
+    np.testing.assert_array_equal(data.evaluation.labels, data.evaluation.inputs[:, :2] * 2)
+    other = load(npz(x=FLOATS, y=targets + 0.25), tmp_path, check=as_they_are)
+    assert other.evaluation.fingerprint != data.evaluation.fingerprint
+
+
+def test_a_dataset_with_arrays_for_targets(datasets, tmp_path):
+    data = load(f"{datasets}:masks", tmp_path, check=as_they_are)
+    assert data.evaluation.labels.shape == (15, 8, 8)
+    assert data.evaluation.labels[:, 0, 0].tolist() == data.evaluation.inputs[:, 0, 0, 0].tolist()
+
+
+def test_targets_of_several_shapes(datasets, tmp_path):
+    with pytest.raises(DataError, match=r"different shapes.*pad what is shorter"):
+        load(f"{datasets}:ragged", tmp_path, check=as_they_are)

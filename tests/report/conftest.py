@@ -17,6 +17,7 @@ from pocketfit.types import (
     KernelUse,
     Latency,
     LayerQuality,
+    MetricInfo,
     NotRun,
     Parity,
     Precision,
@@ -86,7 +87,7 @@ def build_result() -> FitResult:
         ),
         calibration_samples=100,
         evaluation_samples=1300,
-        float_percent=90.2,
+        float_value=90.2,
         budget=budget,
         candidates=candidates,
         choices=choose(candidates, budget),
@@ -115,7 +116,36 @@ def without_labels(result: FitResult) -> FitResult:
         for row in result.candidates
     )
     budget = replace(result.budget, max_drop_points=None)
-    return replace(result, candidates=candidates, float_percent=None, budget=budget, choices=choose(candidates, budget))
+    return replace(result, candidates=candidates, float_value=None, budget=budget, choices=choose(candidates, budget))
+
+
+def with_psnr(result: FitResult) -> FitResult:
+    """The same as if it had been judged in decibel."""
+    candidates = tuple(
+        replace(row, evidence=replace(row.evidence, accuracy=in_decibel(row.evidence.accuracy)))
+        if row.evidence and row.evidence.accuracy
+        else row
+        for row in result.candidates
+    )
+    budget = replace(result.budget, max_drop_points=0.3)
+    return replace(
+        result,
+        candidates=candidates,
+        budget=budget,
+        choices=choose(candidates, budget),
+        float_value=31.5,
+        metric=MetricInfo("psnr", "dB"),
+    )
+
+
+def in_decibel(accuracy: Accuracy) -> Accuracy:
+    lost = accuracy.drop_points
+    return Accuracy("psnr", 31.5 - lost, 31.5, lost, lost - 0.04, lost + 0.05, None, accuracy.samples, "dB")
+
+
+@pytest.fixture
+def psnr(result: FitResult) -> FitResult:
+    return with_psnr(result)
 
 
 @pytest.fixture

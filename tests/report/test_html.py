@@ -208,3 +208,12 @@ def test_what_was_not_run_is_a_row_of_its_own_kind(not_run: FitResult) -> None:
     assert page.count('<tr class="not-run">') == 2
     assert "<h3>Converted, not run here</h3>" in page
     assert "coreml float32, int8: Core ML runs on macOS only, and this is Linux." in page
+
+
+def test_another_metric_has_its_own_name_and_unit(psnr: FitResult) -> None:
+    page = Page(render_html(psnr))
+    assert "float psnr 31.50 dB" in page.text
+    assert "psnr 0.15 dB worse" in page.text
+    assert "Drop of psnr 0.30 dB Size 8.00 MB" in page.text
+    assert "against its psnr (dB)" in page.text
+    assert "top-1" not in page.text

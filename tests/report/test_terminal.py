@@ -122,3 +122,13 @@ def test_what_was_not_run_says_so_and_shows_what_its_files_tell(not_run: FitResu
         shown = " ".join(row(text, "coreml", "int8").split())
         assert shown.startswith("coreml int8 750 kB 0.25x - - - - - -")
         assert shown.endswith("- 53/53 converted, not run here")
+
+
+def test_another_metric_has_its_own_name_and_unit(psnr: FitResult) -> None:
+    text = printed(psnr, width=200)
+    assert "float psnr 31.50 dB on 1,300" in text
+    assert row(text, "onnxruntime", "int8").split()[5:10] == ["31.35", "0.15", "+0.11", "to", "+0.20"]
+    assert "psnr 0.15 dB worse" in text
+    assert "ncnn int8 over budget: drop 0.46 dB, 0.16 over the 0.30 allowed" in text
+    for word in ("top-1", "points", "same answers", "accuracy lost"):
+        assert word not in text

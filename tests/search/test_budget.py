@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pocketfit.search.budget import (
     parse_max_drop,
     parse_max_size,
 )
+from pocketfit.search.choose import lost
 from pocketfit.types import Budget, Candidate, Precision
 
 Build = Callable[..., Candidate]
@@ -102,3 +104,53 @@ def test_the_default_drop_guards_only_a_known_accuracy_and_never_overrides(candi
     assert guarded(Budget(), labelled.evidence).max_drop_points == DEFAULT_MAX_DROP_POINTS
     assert guarded(Budget(max_drop_points=5.0), labelled.evidence).max_drop_points == 5.0
     assert guarded(Budget(), unlabelled.evidence).max_drop_points is None
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "expected"),
+    [("0.1dB", "dB", 0.1), ("0.1 db", "dB", 0.1), ("2", "dB", 2.0), ("0.003", "", 0.003), ("3 K", "K", 3.0)],
+)
+def test_a_drop_is_read_in_the_metrics_own_unit(text: str, unit: str, expected: float) -> None:
+    assert parse_max_drop(text, unit) == expected
+
+
+@pytest.mark.parametrize(("text", "unit"), [("1%", "dB"), ("0.1dB", ""), ("0.5 points", ""), ("-1", "dB"), ("", "")])
+def test_another_unit_is_refused_with_an_example(text: str, unit: str) -> None:
+    with pytest.raises(OptionError, match=rf"--max-drop .* Write for example --max-drop 0\.1{unit}"):
+        parse_max_drop(text, unit)
+
+
+def test_decibels_do_not_pass_for_points() -> None:
+    with pytest.raises(OptionError, match="percentage points"):
+        parse_max_drop("0.1dB")
+
+
+def in_unit(row: Candidate, unit: str, *, lost: float, value: float = 30.0) -> Candidate:
+    assert row.evidence is not None and row.evidence.accuracy is not None
+    accuracy = replace(row.evidence.accuracy, metric="m", unit=unit, drop_points=lost, float_value=value)
+    return replace(row, evidence=replace(row.evidence, accuracy=accuracy))
+
+
+def test_misses_and_defaults_have_the_metrics_unit(candidate: Build) -> None:
+    decibels, errors = (in_unit(candidate(Precision.INT8), *one, lost=0.6) for one in (("dB",), ("",)))
+    assert misses(decibels, Budget(max_drop_points=0.1)) == ("drop 0.60 dB, 0.50 over the 0.10 allowed",)
+    assert misses(errors, Budget(max_drop_points=0.1)) == ("drop 0.6, 0.5 over the 0.1 allowed",)
+    assert decibels.evidence is not None and errors.evidence is not None
+    assert guarded(Budget(), decibels.evidence).max_drop_points == 0.5
+    assert guarded(Budget(), errors.evidence).max_drop_points == pytest.approx(1.5)  # 5% of 30
+
+
+@pytest.mark.parametrize(
+    ("unit", "change", "words"),
+    [
+        ("%", 0.2, "0.2 points lost"),
+        ("%", 0.0, "no accuracy lost"),
+        ("dB", 0.128, "m 0.13 dB worse"),
+        ("", -0.01168, "m 0.0117 better"),
+        ("dB", 1e-5, "m the same"),
+    ],
+)
+def test_a_drop_in_words(candidate: Build, unit: str, change: float, words: str) -> None:
+    evidence = in_unit(candidate(Precision.INT8), unit, lost=change).evidence
+    assert evidence is not None and evidence.accuracy is not None
+    assert lost(evidence.accuracy) == words

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketfit.search.units import milliseconds, points, significant, size
+from pocketfit.search.units import amount, drop, figure, milliseconds, points, significant, size
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,19 @@ def test_three_significant_digits(value: float, text: str) -> None:
 )
 def test_points_never_hide_a_difference(value: float, text: str) -> None:
     assert points(value) == text
+
+
+def test_a_metrics_figures_have_its_unit() -> None:
+    assert [figure(value, unit) for value, unit in ((90.24, "%"), (31.416, "dB"), (0.012345, ""), (3.0, "K"))] == [
+        "90.2%",
+        "31.42 dB",
+        "0.01235",
+        "3 K",
+    ]
+    assert [drop(value, unit) for value, unit in ((0.2, "%"), (0.128, "dB"), (0.012345, ""), (3.0, "K"))] == [
+        "0.2 points",
+        "0.13 dB",
+        "0.0123",
+        "3 K",
+    ]
+    assert [amount(-0.0, ""), amount(-1e-6, "dB"), amount(0.0024, "dB")] == ["0", "0.00", "0.002"]

@@ -19,8 +19,8 @@ INT8 = one_hot([0, 1, 2, 3, 0, 1, 3, 2, 0, 2])  # loses two, gains one: 70%
 def test_figures_by_hand() -> None:
     accuracy = evaluate(INT8, FLOAT, LABELS)
     assert accuracy.metric == "top-1"
-    assert accuracy.percent == pytest.approx(70)
-    assert accuracy.float_percent == pytest.approx(80)
+    assert accuracy.value == pytest.approx(70)
+    assert accuracy.float_value == pytest.approx(80)
     assert accuracy.drop_points == pytest.approx(10)
     assert accuracy.agreement == pytest.approx(0.7)
     assert accuracy.samples == 10
@@ -64,7 +64,7 @@ def test_a_better_artifact_has_a_negative_drop() -> None:
 def test_nan_is_a_wrong_answer_and_no_agreement() -> None:
     broken = np.full_like(INT8, math.nan)
     accuracy = evaluate(broken, broken, LABELS)
-    assert (accuracy.percent, accuracy.float_percent, accuracy.agreement) == (0, 0, 0)
+    assert (accuracy.value, accuracy.float_value, accuracy.agreement) == (0, 0, 0)
 
 
 def test_lengths_must_match() -> None:

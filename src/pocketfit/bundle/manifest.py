@@ -2,7 +2,7 @@
 
 It is public and versioned, so it is spelled out here instead of following the dataclasses of `pocketfit.types`: those
 may change with any release, this only together with `SCHEMA_VERSION`. Sizes are in bytes, times in milliseconds,
-accuracies in percent and drops in percentage points.
+accuracies and drops in the unit of their metric.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -37,7 +37,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FORMAT: Final = "pocketfit-bundle"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 def _inside(name: str) -> str:
@@ -117,13 +117,23 @@ class AccuracyEntry(_Entry):
     """See `pocketfit.types.Accuracy`."""
 
     metric: str
-    percent: float
-    float_percent: float
+    unit: str
+    value: float
+    float_value: float
     drop_points: float
     drop_low: float
     drop_high: float
-    agreement: float
+    agreement: float | None
     samples: Count
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_what_was_in_per_cent(cls, data: Any) -> Any:
+        """Up to version 2 there was only top-1."""
+        if not isinstance(data, dict) or "percent" not in data:
+            return data
+        renamed = {"percent": "value", "float_percent": "float_value"}
+        return {"unit": "%"} | {renamed.get(name, name): value for name, value in data.items()}
 
 
 class LatencyEntry(_Entry):
@@ -185,11 +195,12 @@ class ArtifactEntry(_Entry):
 class Manifest(_Entry):
     """All of a bundle; `files` lists every file but the manifest itself.
 
-    In version 1 `preprocess` was written in another form, and there were no vectors of it.
+    In version 1 `preprocess` was written in another form, and there were no vectors of it. In versions 1 and 2 an
+    accuracy had `percent` and `float_percent` instead of `unit`, `value` and `float_value`.
     """
 
     format: Literal["pocketfit-bundle"]
-    schema_version: Literal[1, 2]
+    schema_version: Literal[1, 2, 3]
     model: ModelEntry
     input: Tensor
     output: Tensor

@@ -22,6 +22,7 @@ from pocketfit.cli.options import (
     Layout,
     LetterboxSize,
     Mean,
+    MetricName,
     Model,
     Preprocess,
     Resize,
@@ -62,6 +63,7 @@ def diagnose(
     std: Std = None,
     layout: Layout = None,
     preprocess: Preprocess = None,
+    metric: MetricName = "top-1",
     calibration_samples: CalibrationSamples = 100,
     cache: Cache = None,
     as_json: AsJson = False,
@@ -77,6 +79,7 @@ def diagnose(
     from pocketfit.pipeline import FitRequest, diagnosis
     from pocketfit.report.diagnosis import print_diagnosis, write_diagnosis
     from pocketfit.types import Scheme
+    from pocketfit.verify.metrics import find_metric
 
     check_one_of("--scheme", scheme, Scheme, "one")
     check_file("--plot", plot)
@@ -100,6 +103,7 @@ def diagnose(
             layout=layout,
             file=preprocess,
         ),
+        metric=find_metric(metric),
         calibration_samples=calibration_samples,
         cache=cache,
     )

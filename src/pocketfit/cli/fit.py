@@ -28,6 +28,7 @@ from pocketfit.cli.options import (
     Layout,
     LetterboxSize,
     Mean,
+    MetricName,
     Model,
     Postprocess,
     Preprocess,
@@ -60,7 +61,10 @@ def fit(
     weights: Weights = None,
     input_shape: InputShape = None,
     max_drop: Annotated[
-        str | None, typer.Option(help="Accuracy drop allowed, in percentage points: 1%, 0.5. Without it, 1.")
+        str | None,
+        typer.Option(
+            help="Drop allowed, in percentage points: 1%, 0.5; or in the metric's unit: 0.1dB. Without it, 1% or 0.5dB."
+        ),
     ] = None,
     max_size: Annotated[str | None, typer.Option(help="Size allowed: 4MB, 350kB, 1.5MiB.")] = None,
     targets: Targets = None,
@@ -84,6 +88,7 @@ def fit(
     preprocess: Preprocess = None,
     postprocess: Postprocess = None,
     embed: Embed = False,
+    metric: MetricName = "top-1",
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
@@ -100,12 +105,14 @@ def fit(
     from pocketfit.pipeline import FitRequest
     from pocketfit.search.budget import parse_max_drop, parse_max_size
     from pocketfit.types import Budget
+    from pocketfit.verify.metrics import find_metric
 
     check_file("--report", report)
     check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
     names = None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them.")
+    judged = find_metric(metric)
     request = FitRequest(
         model=model,
         data=data,
@@ -128,8 +135,9 @@ def fit(
         ),
         postprocess=parse_postprocess(postprocess),
         embed_preprocessing=embed,
+        metric=judged,
         budget=Budget(
-            max_drop_points=None if max_drop is None else parse_max_drop(max_drop),
+            max_drop_points=None if max_drop is None else parse_max_drop(max_drop, judged.info.unit),
             max_size_bytes=None if max_size is None else parse_max_size(max_size),
         ),
         targets=names,

@@ -36,6 +36,7 @@ __all__ = [
     "Layout",
     "LetterboxSize",
     "Mean",
+    "MetricName",
     "Model",
     "Postprocess",
     "Preprocess",
@@ -129,6 +130,16 @@ Embed = Annotated[
     typer.Option(
         "--embed-preprocessing",
         help="Put colour, scale, mean, std and layout into the model: the app feeds RGB pixels, uint8 where it can.",
+    ),
+]
+# Spelled out, so that help loads no numpy; a test compares it with the table.
+MetricName = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="What the task is judged by: top-1, top-5, recall@1, tar@far=1e-3, map, map@0.5, miou, psnr, mae, rmse, "
+        "token-accuracy, or a function of your own, module:function (docs/metrics.md).",
     ),
 ]
 CalibrationSamples = Annotated[int, typer.Option(help="Unlabelled samples that the plan comes from.")]

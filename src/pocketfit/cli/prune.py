@@ -215,7 +215,7 @@ def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
     if result.accuracy is not None:
         drop = result.accuracy
         margin = f"drop {drop.drop_points:.2f} ({drop.drop_low:.2f} to {drop.drop_high:.2f})"
-        rows.append((drop.metric, f"{drop.float_percent:.2f}", f"{drop.percent:.2f}", margin))
+        rows.append((drop.metric, f"{drop.float_value:.2f}", f"{drop.value:.2f}", margin))
     if result.latencies:
         old, new = (latency.median_ms for latency in result.latencies)
         rows.append(("ONNX Runtime, 1 thread", milliseconds(old), milliseconds(new), f"{old / new:.2f}x faster"))

@@ -27,6 +27,7 @@ from pocketfit.cli.options import (
     Layout,
     LetterboxSize,
     Mean,
+    MetricName,
     Model,
     Postprocess,
     Preprocess,
@@ -61,8 +62,9 @@ def quantize(
     weights: Weights = None,
     input_shape: InputShape = None,
     max_drop: Annotated[
-        str, typer.Option(help="Where the ladder ends: accuracy drop in percentage points, 0.5% or 0.5.")
-    ] = "0.5",
+        str | None,
+        typer.Option(help="Where the ladder ends: a drop in percentage points, or the metric's unit. Without it, 0.5."),
+    ] = None,
     min_agreement: Annotated[
         str | None, typer.Option(help="Share of answers that must be the float model's as well: 98.5% or 0.985.")
     ] = None,
@@ -108,6 +110,7 @@ def quantize(
     preprocess: Preprocess = None,
     postprocess: Postprocess = None,
     embed: Embed = False,
+    metric: MetricName = "top-1",
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
     report: Report = None,
@@ -129,12 +132,16 @@ def quantize(
     from pocketfit.rescuing import Rescue
     from pocketfit.search.budget import parse_max_drop
     from pocketfit.types import Budget, Precision
+    from pocketfit.verify.metrics import find_metric
 
     check_file("--report", report)
     check_one_of("--prefer", prefer, ("size", "latency"), "a preference")
     check_count("--calibration-samples", calibration_samples)
     check_count("--evaluation-samples", evaluation_samples)
-    points = parse_max_drop(max_drop)
+    judged = find_metric(metric)
+    if max_drop is None and judged.info.unit not in ("%", "dB"):
+        raise OptionError(f"{judged.name} has no unit in which a drop is small. Give --max-drop, a number.")
+    points = parse_max_drop(max_drop or "0.5", judged.info.unit)
     names = None if targets is None else parse_names("--targets", targets, "`pocketfit runtimes` lists them.")
     request = FitRequest(
         model=model,
@@ -158,6 +165,7 @@ def quantize(
         ),
         postprocess=parse_postprocess(postprocess),
         embed_preprocessing=embed,
+        metric=judged,
         budget=Budget(max_drop_points=None if data is None else points),
         targets=names,
         options=assign_options(

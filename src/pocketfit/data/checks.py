@@ -77,7 +77,7 @@ def check_labels(labels: np.ndarray, spec: str, outputs: int | None) -> np.ndarr
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"The labels of {spec} are {labels.dtype} of shape {labels.shape}; give one whole number a sample, "
-            "the index of its class."
+            "the index of its class, or name another --metric."
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (outputs is not None and high >= outputs):

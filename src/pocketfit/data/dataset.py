@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from pocketfit.contract import Contract, contract_to_json
+from pocketfit.data.checks import check_labels
 from pocketfit.types import Samples
 
-__all__ = ["Dataset", "Progress", "Request", "array_digest", "fingerprint"]
+__all__ = ["Check", "Dataset", "Progress", "Request", "array_digest", "fingerprint"]
 
 Progress = Callable[[int, int], None]
+# From targets with the samples first, and what the user wrote, to targets that can be used; DataError for others.
+Check = Callable[[np.ndarray, str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Request:
         evaluation: largest number of held-out samples; None for all.
         cache: folder for decoded images.
         progress: called with (done, total) while samples are read; None for silence.
+        check: of what stands beside the samples; None where it has to be classes.
     """
 
     spec: str
@@ -55,6 +59,20 @@ class Request:
     evaluation: int | None
     cache: Path
     progress: Progress | None = None
+    check: Check | None = None
+
+    def checked(self, targets: np.ndarray, spec: str, outputs: int | None) -> np.ndarray:
+        """Targets that the metric can use.
+
+        Args:
+            targets: samples first.
+            spec: what the user wrote for them.
+            outputs: number of classes that the model answers; None when unknown.
+
+        Raises:
+            DataError: the metric cannot use them.
+        """
+        return check_labels(targets, spec, outputs) if self.check is None else self.check(targets, spec)
 
     def report(self, done: int, total: int) -> None:
         """Tell whoever is watching."""
@@ -67,11 +85,11 @@ def fingerprint(content: str, labels: np.ndarray | None, preprocess: Contract | 
 
     Args:
         content: digest of the inputs.
-        labels: int64, or None.
+        labels: of any type and shape, or None.
         preprocess: or None.
     """
     digest = hashlib.sha256(content.encode())
-    digest.update(b"" if labels is None else labels.astype("<i8").tobytes())
+    digest.update(b"" if labels is None else array_digest(labels).encode())
     # What becomes of the outputs changes no input.
     digest.update(b"" if preprocess is None else contract_to_json(replace(preprocess, output=None)).encode())
     return digest.hexdigest()

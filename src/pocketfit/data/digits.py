@@ -57,7 +57,8 @@ def from_digits(request: Request) -> Dataset:
     check_counts(request.calibration, request.evaluation)
     digits = read_digits()
     chosen = Split(digits.training[: request.calibration], digits.held_out[: request.evaluation])
-    dataset = from_floats(digits.inputs, digits.labels, chosen, request)
+    labels = request.checked(digits.labels, "digits", None)
+    dataset = from_floats(digits.inputs, labels, chosen, request)
     classes = tuple(str(digit) for digit in range(10))
     return replace(
         dataset,

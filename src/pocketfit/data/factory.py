@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pocketfit.data.arrays import from_floats, from_images
-from pocketfit.data.checks import check_labels
 from pocketfit.data.dataset import Dataset, Request
 from pocketfit.data.split import Split, split
 from pocketfit.errors import DataError
@@ -19,7 +19,8 @@ __all__ = ["from_factory"]
 def from_factory(request: Request, outputs: int | None) -> Dataset:
     """Call `package.module:factory` or `file.py:factory` and read the samples that the split chooses.
 
-    The factory returns a map-style dataset: `len()` and `[index]`, each item a sample or a pair of sample and label.
+    The factory returns a map-style dataset: `len()` and `[index]`, each item a sample or a pair of sample and
+    target: the index of its class, or an array where the metric compares with one.
     A sample is a float tensor of the model's input shape, or a uint8 height × width × 3 array, or a PIL image.
 
     Args:
@@ -34,7 +35,7 @@ def from_factory(request: Request, outputs: int | None) -> Dataset:
     keys = [str(position).encode() for position in range(len(dataset))]
     chosen = split(keys, request.calibration, request.evaluation, request.spec)
     samples, labels = _read(dataset, (*chosen.calibration, *chosen.evaluation), request)
-    checked = None if labels is None else check_labels(labels, request.spec, outputs)
+    checked = None if labels is None else request.checked(labels, request.spec, outputs)
     count = len(chosen.calibration)
     positions = Split(tuple(range(count)), tuple(range(count, len(samples))), chosen.notes)
     if np.issubdtype(samples[0].dtype, np.floating):
@@ -63,7 +64,18 @@ def _read(dataset: Any, positions: tuple[int, ...], request: Request) -> tuple[l
         return samples, None
     if any(label is None for label in labels):
         raise DataError(f"Some items of {request.spec} have a label and some have none. Give all of them one, or none.")
-    return samples, np.asarray(labels)
+    return samples, _targets(labels, request.spec)
+
+
+def _targets(labels: Sequence[object], spec: str) -> np.ndarray:
+    arrays = [np.asarray(label) for label in labels]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise DataError(
+            f"The targets of {spec} have different shapes, such as {sorted(shapes)[:2]}; give them one shape, and pad "
+            "what is shorter."
+        )
+    return np.stack(arrays)
 
 
 def _item(dataset: Any, position: int, spec: str) -> tuple[np.ndarray, object]:
@@ -73,7 +85,7 @@ def _item(dataset: Any, position: int, spec: str) -> tuple[np.ndarray, object]:
     except Exception as error:
         raise DataError(f"Item {position} of {spec} cannot be read: {type(error).__name__}: {error}") from error
     if isinstance(item, tuple | list) and len(item) == 2:
-        return _sample(item[0], position, spec), _label(item[1])
+        return _sample(item[0], position, spec), item[1]
     return _sample(item, position, spec), None
 
 
@@ -85,10 +97,6 @@ def _sample(value: Any, position: int, spec: str) -> np.ndarray:
         f"Item {position} of {spec} is a {type(value).__name__} of {array.dtype}. Allowed: a float32 tensor of the "
         "model's input shape, a uint8 array height x width x 3, or either with its label as a pair."
     )
-
-
-def _label(value: Any) -> object:
-    return value.item() if hasattr(value, "item") else value
 
 
 def _stacked(samples: list[np.ndarray], spec: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketfit.contract import ShorterSide
-from pocketfit.data.checks import check_images, check_labels
+from pocketfit.data.checks import check_images
 from pocketfit.data.dataset import Dataset, Request, fingerprint
 from pocketfit.data.decode import decode_images
 from pocketfit.data.preprocess import default_preprocess
@@ -48,7 +48,7 @@ def from_image_folder(folder: Path, request: Request, outputs: int | None) -> Da
     listing = _listing(folder)
     labels = None
     if listing.labels is not None:
-        labels = check_labels(np.asarray(listing.labels), str(folder), outputs)
+        labels = request.checked(np.asarray(listing.labels), str(folder), outputs)
     chosen = split([path.encode() for path in listing.paths], request.calibration, request.evaluation, str(folder))
     spec = request.preprocess or default_preprocess(request.input_shape)
     positions = [*chosen.calibration, *chosen.evaluation]

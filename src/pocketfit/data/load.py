@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketfit.contract import Contract
-from pocketfit.data.dataset import Dataset, Progress, Request
+from pocketfit.data.dataset import Check, Dataset, Progress, Request
 from pocketfit.data.digits import from_digits
 from pocketfit.data.factory import from_factory
 from pocketfit.data.image_folder import from_image_folder
@@ -26,6 +26,7 @@ def load_data(
     evaluation: int | None = None,
     outputs: int | None = None,
     progress: Progress | None = None,
+    check: Check | None = None,
 ) -> Dataset:
     """Load samples and split them, the same way every time, into calibration and held-out evaluation.
 
@@ -38,13 +39,14 @@ def load_data(
         evaluation: largest number of held-out samples; None for all.
         outputs: number of classes that the model answers, to check the labels against; None when unknown.
         progress: called with (done, total) while samples are read.
+        check: of what stands beside the samples; None where it has to be classes.
 
     Raises:
         DataError: the data is missing, unreadable, or not what the model needs.
         OptionError: a number of samples below 1.
         OutputError: the cache cannot be written.
     """
-    request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress)
+    request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress, check)
     path = Path(spec)
     if spec and path.is_dir():
         return from_image_folder(path, request, outputs)

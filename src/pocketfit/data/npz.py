@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from pocketfit.data.arrays import from_floats, from_images
-from pocketfit.data.checks import check_labels
 from pocketfit.data.dataset import Dataset, Request
 from pocketfit.data.split import split
 from pocketfit.errors import DataError
@@ -21,7 +20,8 @@ def from_npz(path: Path, request: Request, outputs: int | None) -> Dataset:
     """Read `x`, and `y` where it is there.
 
     Args:
-        path: `x` is uint8 N×H×W×3 (or ×1, or N×H×W) or float N×(model input shape); `y` whole numbers of length N.
+        path: `x` is uint8 N×H×W×3 (or ×1, or N×H×W) or float N×(model input shape); `y` N×…, classes of
+            length N where the request does not say otherwise.
         request: what was asked.
         outputs: number of the model's classes; None when unknown.
 
@@ -31,7 +31,7 @@ def from_npz(path: Path, request: Request, outputs: int | None) -> Dataset:
     x, y = _read(path)
     if y is not None and y.shape[:1] != x.shape[:1]:
         raise DataError(f"{path} holds {len(x)} samples in x but y has the shape {y.shape}; give one label a sample.")
-    labels = None if y is None or not len(y) else check_labels(y, str(path), outputs)
+    labels = None if y is None or not len(y) else request.checked(y, str(path), outputs)
     keys = [f"{position} ".encode() + np.ascontiguousarray(sample).tobytes() for position, sample in enumerate(x)]
     chosen = split(keys, request.calibration, request.evaluation, str(path))
     if np.issubdtype(x.dtype, np.floating):

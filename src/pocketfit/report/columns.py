@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pocketfit.report.rows import Row, kernels_of, size_of
-from pocketfit.search.units import points, significant, size
-from pocketfit.types import Accuracy, Evidence, FitResult, Latency, Precision
+from pocketfit.search.units import amount, figure, significant, size, unit_of_drop
+from pocketfit.types import Accuracy, Evidence, FitResult, Latency, MetricInfo, Precision
 
 __all__ = ["Column", "columns", "exact_or_db"]
 
@@ -46,7 +46,7 @@ def columns(result: FitResult) -> tuple[Column, ...]:
     return (
         *_WHAT,
         *_SIZE,
-        *(_ACCURACY if labelled else ()),
+        *(_metric(result.metric) if labelled else ()),
         *_PARITY,
         *(column for count in threads for column in _latency(count)),
         *_COST,
@@ -70,7 +70,7 @@ def _evidence(read: Callable[[Evidence], float | None]) -> Reading:
     return lambda row: None if row.candidate.evidence is None else read(row.candidate.evidence)
 
 
-def _accuracy(read: Callable[[Accuracy], float]) -> Reading:
+def _accuracy(read: Callable[[Accuracy], float | None]) -> Reading:
     return _evidence(lambda evidence: None if evidence.accuracy is None else read(evidence.accuracy))
 
 
@@ -84,11 +84,50 @@ def _per_cent(share: float) -> str:
 
 def _interval(row: Row) -> str:
     accuracy = row.candidate.evidence.accuracy if row.candidate.evidence else None
-    return NOTHING if accuracy is None else f"{_signed(accuracy.drop_low)} to {_signed(accuracy.drop_high)}"
+    if accuracy is None:
+        return NOTHING
+    low, high = (_signed(end, accuracy.unit) for end in (accuracy.drop_low, accuracy.drop_high))
+    return f"{low} to {high}"
 
 
-def _signed(value: float) -> str:
-    return f"{round(value, 1) + 0.0:+.1f}"  # adding 0.0 turns -0.0 into +0.0
+def _signed(value: float, unit: str) -> str:
+    if unit not in ("%", "dB"):
+        return f"{value + 0.0:+.3g}"
+    digits = 1 if unit == "%" else 2
+    return f"{round(value, digits) + 0.0:+.{digits}f}"  # adding 0.0 turns -0.0 into +0.0
+
+
+def _metric(metric: MetricInfo) -> tuple[Column, ...]:
+    """What the task is judged by, in its own name and unit."""
+    return (
+        _value(metric),
+        _column(
+            f"drop\n{unit_of_drop(metric.unit)}".rstrip(),
+            "Percentage points lost against float." if metric.unit == "%" else "How much worse than float it is.",
+            1,
+            _accuracy(lambda accuracy: accuracy.drop_points),
+            lambda value: amount(value, metric.unit),
+        ),
+        Column(
+            "95%\ninterval",
+            "Confidence interval of the drop.",
+            6,
+            _interval,
+            _accuracy(lambda accuracy: accuracy.drop_high),
+        ),
+        *((_SAME_ANSWERS,) if metric.answers else ()),
+    )
+
+
+def _value(metric: MetricInfo) -> Column:
+    if metric.name == "top-1":
+        meaning = "Held-out samples answered correctly."
+    else:
+        meaning = f"On held-out samples; {'higher' if metric.higher_is_better else 'lower'} is better."
+    inside = metric.unit == "%" or not metric.unit
+    title = metric.name if inside else f"{metric.name}\n{metric.unit}"
+    reading = _accuracy(lambda accuracy: accuracy.value)
+    return _column(title, meaning, 4, reading, lambda value: figure(value, metric.unit).removesuffix(f" {metric.unit}"))
 
 
 def _kernels(row: Row) -> str:
@@ -156,35 +195,12 @@ _SIZE = (
     _column("size\nratio", "Size over that of float32 in the same runtime.", 4, lambda row: row.size_ratio, _times),
 )
 
-_ACCURACY = (
-    _column(
-        "top-1",
-        "Held-out samples answered correctly.",
-        4,
-        _accuracy(lambda accuracy: accuracy.percent / 100),
-        _per_cent,
-    ),
-    _column(
-        "drop\npoints",
-        "Percentage points lost against float.",
-        1,
-        _accuracy(lambda accuracy: accuracy.drop_points),
-        points,
-    ),
-    Column(
-        "95%\ninterval",
-        "Confidence interval of the drop.",
-        6,
-        _interval,
-        _accuracy(lambda accuracy: accuracy.drop_high),
-    ),
-    _column(
-        "same\nanswers",
-        "Held-out samples answered as the float model answers them.",
-        3,
-        _accuracy(lambda accuracy: accuracy.agreement),
-        _per_cent,
-    ),
+_SAME_ANSWERS = _column(
+    "same\nanswers",
+    "Held-out samples answered as the float model answers them.",
+    3,
+    _accuracy(lambda accuracy: accuracy.agreement),
+    _per_cent,
 )
 
 _PARITY = (

@@ -55,7 +55,7 @@ def _accuracy(row: Row) -> str:
     evidence = row.candidate.evidence
     if evidence is None or evidence.accuracy is None:
         return ""
-    return lost(evidence.accuracy.drop_points)
+    return lost(evidence.accuracy)
 
 
 def _speed(row: Row) -> str:

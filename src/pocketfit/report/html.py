@@ -19,6 +19,7 @@ from pocketfit.report.rows import Row, comparison, missed
 from pocketfit.report.wording import (
     budget_lines,
     data_lines,
+    float_line,
     measured_where,
     not_run_lines,
     notes,
@@ -68,11 +69,12 @@ def _page(result: FitResult) -> dict[str, Any]:
         "sensitivities": [
             (sensitivity(scheme, layers), worst_first(layers)) for scheme, layers in result.layers.items()
         ],
-        "budget": budget_lines(result.budget),
+        "budget": budget_lines(result),
         "missed": missed(rows),
         "not_run": not_run_lines(result),
         "preprocessing": preprocessing_lines(result.preprocess),
         "data": data_lines(result),
+        "float_line": float_line(result),
         "notes": notes(result),
         "rungs": rung_lines(result),
         "seconds": sum(stage.seconds for stage in result.stages),

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from pocketfit.contract import Contract, Exact, Kernel, Layout, Letterbox, ShorterSide
 from pocketfit.runtimes.delegates import delegate_told
-from pocketfit.search.budget import DEFAULT_MAX_DROP_POINTS
-from pocketfit.search.units import points, size
-from pocketfit.types import Budget, Candidate, FitResult, Rung
+from pocketfit.search.budget import DEFAULT_MAX_DROP_DB, DEFAULT_MAX_DROP_POINTS, DEFAULT_MAX_DROP_SHARE
+from pocketfit.search.units import drop, figure, size
+from pocketfit.types import Candidate, FitResult, MetricInfo, Rung
 
 __all__ = [
     "budget_lines",
     "data_lines",
+    "float_line",
     "measured_where",
     "not_run_lines",
     "notes",
@@ -54,20 +55,32 @@ def notes(result: FitResult) -> list[str]:
     return list(dict.fromkeys((*result.notes, *own)))
 
 
-def budget_lines(budget: Budget) -> list[tuple[str, str]]:
+def float_line(result: FitResult) -> str:
+    """What the float model reaches, such as "float top-1 90.2%"; empty without labels."""
+    metric = result.metric
+    return "" if result.float_value is None else f"float {metric.name} {figure(result.float_value, metric.unit)}"
+
+
+def budget_lines(result: FitResult) -> list[tuple[str, str]]:
     """What was asked for, as names and values."""
-    drop = (
-        f"{points(DEFAULT_MAX_DROP_POINTS)} points, the default where labels are known"
-        if budget.max_drop_points is None
-        else f"{points(budget.max_drop_points)} points"
-    )
+    budget, metric = result.budget, result.metric
+    if budget.max_drop_points is None:
+        worse = f"{_default_drop(metric.unit)}, the default where labels are known"
+    else:
+        worse = drop(budget.max_drop_points, metric.unit)
     allowed = "no limit" if budget.max_size_bytes is None else size(budget.max_size_bytes)
-    return [("Accuracy drop", drop), ("Size", allowed)]
+    return [("Accuracy drop" if metric.answers else f"Drop of {metric.name}", worse), ("Size", allowed)]
+
+
+def _default_drop(unit: str) -> str:
+    if unit in ("%", "dB"):
+        return drop(DEFAULT_MAX_DROP_POINTS if unit == "%" else DEFAULT_MAX_DROP_DB, unit)
+    return f"{100 * DEFAULT_MAX_DROP_SHARE:.0f}% of the float model's figure"
 
 
 def data_lines(result: FitResult) -> list[tuple[str, str]]:
     """Which data was used for what, as names and values."""
-    judged = "with labels" if result.float_percent is not None else "without labels, so that accuracy is not known"
+    judged = "with labels" if result.float_value is not None else "without labels, so that accuracy is not known"
     return [
         ("Calibration", f"{result.calibration_samples:,} samples; their labels, if any, were not used"),
         ("Evaluation", f"{result.evaluation_samples:,} other samples, held out, {judged}"),
@@ -91,13 +104,15 @@ def preprocessing_lines(spec: Contract | None) -> list[tuple[str, str]]:
 
 def rung_lines(result: FitResult) -> list[str]:
     """What each step of the rescue ladder gained, one line a step."""
-    return [_rung(rung, before) for rung, before in zip(result.rungs, (None, *result.rungs), strict=False)]
+    befores = (None, *result.rungs)
+    return [_rung(rung, before, result.metric) for rung, before in zip(result.rungs, befores, strict=False)]
 
 
-def _rung(rung: Rung, before: Rung | None) -> str:
+def _rung(rung: Rung, before: Rung | None, metric: MetricInfo) -> str:
     score = rung.score
-    drop = "" if score.drop_points is None else f"drop {points(score.drop_points)} points, "
-    figures = f"{drop}{100 * score.agreement:.2f}% same answers, {score.sqnr_db:.1f} dB"
+    worse = "" if score.drop_points is None else f"drop {drop(score.drop_points, metric.unit)}, "
+    same = f"{100 * score.agreement:.2f}% same answers, " if metric.answers else ""
+    figures = f"{worse}{same}{score.sqnr_db:.1f} dB"
     outcome = "" if before is None else ": kept" if rung.kept else ": did not help, dropped"
     return f"{rung.name}{outcome} ({figures}, {rung.seconds:.0f} s)" + "".join(f" {note}" for note in rung.notes)
 

@@ -7,10 +7,20 @@ import re
 from dataclasses import replace
 
 from pocketfit.errors import OptionError
-from pocketfit.search.units import points, size
-from pocketfit.types import Budget, Candidate, Evidence
+from pocketfit.search.units import amount, drop, size
+from pocketfit.types import Accuracy, Budget, Candidate, Evidence
 
-__all__ = ["DEFAULT_MAX_DROP_POINTS", "fits", "guarded", "misses", "parse_max_drop", "parse_max_size"]
+__all__ = [
+    "DEFAULT_MAX_DROP_DB",
+    "DEFAULT_MAX_DROP_POINTS",
+    "DEFAULT_MAX_DROP_SHARE",
+    "default_drop",
+    "fits",
+    "guarded",
+    "misses",
+    "parse_max_drop",
+    "parse_max_size",
+]
 
 DEFAULT_MAX_DROP_POINTS = 1.0
 """The accuracy drop, in percentage points, that nothing chosen exceeds when the user set no limit.
@@ -18,8 +28,14 @@ DEFAULT_MAX_DROP_POINTS = 1.0
 Without it "the smallest" would be chosen even where INT8 has ruined the model.
 """
 
+DEFAULT_MAX_DROP_DB = 0.5
+"""The same for a metric in decibel."""
+
+DEFAULT_MAX_DROP_SHARE = 0.05
+"""The same for a metric in any other unit, or in none: a share of the float model's figure."""
+
 _NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
-_DROP = re.compile(rf"{_NUMBER}\s*(?:%|pts?|points?)?", re.IGNORECASE)
+_POINTS = re.compile(rf"{_NUMBER}\s*(?:%|pts?|points?)?", re.IGNORECASE)
 _SIZE = re.compile(rf"{_NUMBER}\s*([a-z]*)", re.IGNORECASE)
 _UNIT_BYTES = {
     "": 1,
@@ -35,19 +51,36 @@ _UNIT_BYTES = {
 _ROUNDING_POINTS = 1e-9
 
 
-def parse_max_drop(text: str) -> float:
-    """Read `--max-drop`: an accuracy drop in percentage points.
+def parse_max_drop(text: str, unit: str = "%") -> float:
+    """Read `--max-drop`: how much worse than the float model an artifact may be by the metric.
 
     Args:
-        text: `1%`, `1`, `1pt` or `0.5 points`; a per cent is a percentage point here.
+        text: for a metric in per cent `1%`, `1`, `1pt` or `0.5 points`, where a per cent is a percentage point; for
+            another one a number, with its unit or without, such as `0.1dB`.
+        unit: of the metric.
 
     Returns:
-        Points, 0..100.
+        In the metric's unit; points are 0..100.
 
     Raises:
         OptionError: for anything else.
     """
-    match = _DROP.fullmatch(text.strip())
+    return _points(text) if unit == "%" else _number(text, unit)
+
+
+def _number(text: str, unit: str) -> float:
+    match = re.fullmatch(rf"{_NUMBER}\s*(?:{re.escape(unit)})?", text.strip(), re.IGNORECASE)
+    if match is None:
+        counted = f"in {unit}" if unit else "a plain number, in the unit of the metric"
+        raise OptionError(
+            f"--max-drop {text!r} is no drop by this metric, which is {counted}. Allowed are numbers from 0 on. "
+            f"Write for example --max-drop 0.1{unit}."
+        )
+    return float(match[1])
+
+
+def _points(text: str) -> float:
+    match = _POINTS.fullmatch(text.strip())
     allowed = float(match[1]) if match else math.inf
     if allowed > 100:
         raise OptionError(
@@ -81,10 +114,17 @@ def parse_max_size(text: str) -> int:
 
 
 def guarded(budget: Budget, evidence: Evidence) -> Budget:
-    """The budget with `DEFAULT_MAX_DROP_POINTS` filled in, where no drop was given and the accuracy is known."""
+    """The budget with `default_drop` filled in, where no drop was given and the accuracy is known."""
     if budget.max_drop_points is not None or evidence.accuracy is None:
         return budget
-    return replace(budget, max_drop_points=DEFAULT_MAX_DROP_POINTS)
+    return replace(budget, max_drop_points=default_drop(evidence.accuracy))
+
+
+def default_drop(accuracy: Accuracy) -> float:
+    """What nothing chosen exceeds when the user set no limit, in the metric's unit."""
+    if accuracy.unit == "%":
+        return DEFAULT_MAX_DROP_POINTS
+    return DEFAULT_MAX_DROP_DB if accuracy.unit == "dB" else DEFAULT_MAX_DROP_SHARE * abs(accuracy.float_value)
 
 
 def misses(candidate: Candidate, budget: Budget) -> tuple[str, ...]:
@@ -115,10 +155,10 @@ def _drop_miss(evidence: Evidence, budget: Budget) -> str:
         return ""
     if evidence.accuracy is None:
         return "drop unknown, because the held-out data has no labels"
-    drop = evidence.accuracy.drop_points
-    if drop <= allowed + _ROUNDING_POINTS:
+    lost, unit = evidence.accuracy.drop_points, evidence.accuracy.unit
+    if lost <= allowed + _ROUNDING_POINTS:
         return ""
-    return f"drop {points(drop)} points, {points(drop - allowed)} over the {points(allowed)} allowed"
+    return f"drop {drop(lost, unit)}, {amount(lost - allowed, unit)} over the {amount(allowed, unit)} allowed"
 
 
 def _size_miss(evidence: Evidence, budget: Budget) -> str:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import Literal
 
 from pocketfit.search.budget import fits, guarded, misses
-from pocketfit.search.units import milliseconds, points, size
-from pocketfit.types import Budget, Candidate, Choice, Evidence, Precision
+from pocketfit.search.units import drop, milliseconds, points, size
+from pocketfit.types import Accuracy, Budget, Candidate, Choice, Evidence, Precision
 
 __all__ = ["Preference", "choose", "lost"]
 
 Preference = Literal["size", "latency"]
+
+# Of the float model's figure: a difference that only the order of summation makes.
+SAME = 1e-5
 
 
 def choose(candidates: Sequence[Candidate], budget: Budget, prefer: Preference = "size") -> tuple[Choice, ...]:
@@ -80,15 +83,20 @@ def _was_preferred(row: Candidate, ranked: Sequence[Candidate], prefer: Preferen
 
 def _figures(row: Candidate) -> str:
     evidence = _evidence(row)
-    drop = "" if evidence.accuracy is None else f", {lost(evidence.accuracy.drop_points)}"
-    return f"{size(evidence.size_bytes)} and {milliseconds(evidence.median_ms())} on one thread{drop}"
+    accuracy = "" if evidence.accuracy is None else f", {lost(evidence.accuracy)}"
+    return f"{size(evidence.size_bytes)} and {milliseconds(evidence.median_ms())} on one thread{accuracy}"
 
 
-def lost(drop_points: float) -> str:
-    """An accuracy drop in words, such as "0.2 points lost"."""
-    if points(drop_points) == "0.0":
+def lost(accuracy: Accuracy) -> str:
+    """A drop in words, such as "0.2 points lost", "psnr 0.13 dB worse" or "mae 0.0117 better"."""
+    change, unit = accuracy.drop_points, accuracy.unit
+    if unit != "%":
+        if abs(change) < SAME * abs(accuracy.float_value):
+            return f"{accuracy.metric} the same"
+        return f"{accuracy.metric} {drop(abs(change), unit)} {'worse' if change > 0 else 'better'}"
+    if points(change) == "0.0":
         return "no accuracy lost"
-    return f"{points(abs(drop_points))} points {'lost' if drop_points > 0 else 'gained'}"
+    return f"{points(abs(change))} points {'lost' if change > 0 else 'gained'}"
 
 
 def _against(ranked: Sequence[Candidate]) -> str:
@@ -137,9 +145,9 @@ def _distance(evidence: Evidence, budget: Budget) -> float:
     """How far off the limits are, as one number that only serves to compare: relative to each limit, summed."""
     distance = 0.0
     if budget.max_drop_points is not None:
-        drop = math.inf if evidence.accuracy is None else evidence.accuracy.drop_points
+        worse = math.inf if evidence.accuracy is None else evidence.accuracy.drop_points
         # A limit below one point would make every drop look far away next to a size.
-        distance += max(0.0, drop - budget.max_drop_points) / max(1.0, budget.max_drop_points)
+        distance += max(0.0, worse - budget.max_drop_points) / max(1.0, budget.max_drop_points)
     if budget.max_size_bytes is not None:
         distance += max(0, evidence.size_bytes - budget.max_size_bytes) / budget.max_size_bytes
     return distance

@@ -1,1 +1,1 @@
-"""Is an artifact's answer right: run it, compare it with the plan's simulation, and count its answers."""
+"""Is an artifact's answer right: run it, compare it with the plan's simulation, and score its answers."""

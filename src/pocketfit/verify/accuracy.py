@@ -37,8 +37,8 @@ def evaluate(outputs: np.ndarray, float_outputs: np.ndarray, labels: np.ndarray)
     low, high = drop_interval(lost, gained, len(labels))
     return Accuracy(
         metric="top-1",
-        percent=100 * float(right.mean()),
-        float_percent=100 * float(float_right.mean()),
+        value=100 * float(right.mean()),
+        float_value=100 * float(float_right.mean()),
         drop_points=100 * (lost - gained) / len(labels),
         drop_low=100 * low,
         drop_high=100 * high,

@@ -40,8 +40,8 @@ class Target:
     """Where the ladder ends.
 
     Args:
-        max_drop_points: accuracy drop allowed, in percentage points; without labels, the share of answers that may
-            change.
+        max_drop_points: drop allowed, in the metric's unit, points for per cent; without labels, the share of
+            answers that may change.
         min_agreement: share of answers, 0..1, that must be the float model's. Accuracy can stay flat while answers
             change, some for the better and some for the worse.
     """

@@ -1,4 +1,4 @@
-"""Size against accuracy against latency, one bubble per artifact."""
+"""Size against the metric against latency, one bubble per artifact."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pocketfit.report.plots import COLORS, Figure, Plot, figure
 from pocketfit.report.rows import Row
 from pocketfit.report.titles import title_of
 from pocketfit.search.budget import guarded
-from pocketfit.search.units import milliseconds, points, size
-from pocketfit.types import Evidence, FitResult, Precision
+from pocketfit.search.units import drop, milliseconds, size
+from pocketfit.search.units import figure as figure_of
+from pocketfit.types import Accuracy, Evidence, FitResult, Precision
 
 __all__ = ["tradeoff"]
 
@@ -21,7 +22,7 @@ _SYMBOLS = {Precision.FLOAT32: "circle", Precision.FLOAT16: "diamond", Precision
 
 
 def tradeoff(result: FitResult, rows: Sequence[Row]) -> Plot:
-    """Size against top-1, the bubbles as large as the latency; without labels, size against latency."""
+    """Size against the metric, the bubbles as large as the latency; without labels, size against latency."""
     measured = [(row, row.candidate.evidence) for row in rows if row.candidate.evidence is not None]
     labelled = any(evidence.accuracy is not None for _, evidence in measured)
     traces = [*_runtimes(measured, labelled), *_precisions(measured)]
@@ -36,10 +37,11 @@ def tradeoff(result: FitResult, rows: Sequence[Row]) -> Plot:
     if not labelled:
         return Plot("tradeoff", "Size and latency", "Size of every artifact against its one-thread latency.", drawn)
     description = (
-        "Size of every artifact against its top-1 accuracy; the area of a bubble is its one-thread latency. "
+        f"Size of every artifact against its {_title(result)}; the area of a bubble is its one-thread latency. "
         "The dashed line is the float model, dotted lines are the budget."
     )
-    return Plot("tradeoff", "Size, accuracy and latency", description, drawn)
+    named = "accuracy" if result.metric.answers else result.metric.name
+    return Plot("tradeoff", f"Size, {named} and latency", description, drawn)
 
 
 _Measured = Sequence[tuple[Row, Evidence]]
@@ -101,7 +103,7 @@ def _precisions(measured: _Measured) -> list[Figure]:
 def _height(evidence: Evidence, labelled: bool) -> float | None:
     if not labelled:
         return evidence.median_ms()
-    return None if evidence.accuracy is None else evidence.accuracy.percent
+    return None if evidence.accuracy is None else evidence.accuracy.value
 
 
 def _hover(row: Row, evidence: Evidence) -> str:
@@ -110,33 +112,46 @@ def _hover(row: Row, evidence: Evidence) -> str:
         f"{title_of(row.candidate.runtime)} {row.candidate.precision}",
         size(evidence.size_bytes),
         milliseconds(evidence.median_ms()) + " on one thread",
-        *([] if accuracy is None else [f"top-1 {accuracy.percent:.1f}%, drop {points(accuracy.drop_points)} points"]),
+        *([] if accuracy is None else [_told(accuracy)]),
     ]
     return "<br>".join(lines)
 
 
+def _told(accuracy: Accuracy) -> str:
+    unit = accuracy.unit
+    return f"{accuracy.metric} {figure_of(accuracy.value, unit)}, drop {drop(accuracy.drop_points, unit)}"
+
+
+def _title(result: FitResult) -> str:
+    metric = result.metric
+    return f"{metric.name} ({metric.unit})" if metric.unit else metric.name
+
+
 def _accuracy_axis(result: FitResult, measured: _Measured) -> Figure:
-    """At least two points high, or differences of a sample or two would look like cliffs."""
-    levels = [evidence.accuracy.percent for _, evidence in measured if evidence.accuracy is not None]
-    levels += [level for level in (result.float_percent, _least_percent(result, measured)) if level is not None]
-    middle, half = (max(levels) + min(levels)) / 2, max(1.0, 0.65 * (max(levels) - min(levels)))
-    return {"title": {"text": "top-1 (%)"}, "range": [middle - half, middle + half]}
+    """At least two hundredths high, or differences of a sample or two would look like cliffs."""
+    levels = [evidence.accuracy.value for _, evidence in measured if evidence.accuracy is not None]
+    levels += [level for level in (result.float_value, _least(result, measured)) if level is not None]
+    full = 100.0 if result.metric.unit == "%" else max(map(abs, levels))
+    middle, half = (max(levels) + min(levels)) / 2, max(0.01 * full, 0.65 * (max(levels) - min(levels)))
+    return {"title": {"text": _title(result)}, "range": [middle - half, middle + half]}
 
 
-def _least_percent(result: FitResult, measured: _Measured) -> float | None:
-    """The accuracy that the budget asks for."""
+def _least(result: FitResult, measured: _Measured) -> float | None:
+    """The figure that the budget asks for."""
     allowed = [guarded(result.budget, evidence).max_drop_points for _, evidence in measured]
-    drop = next((limit for limit in allowed if limit is not None), None)
-    return None if drop is None or result.float_percent is None else result.float_percent - drop
+    worse = next((limit for limit in allowed if limit is not None), None)
+    if worse is None or result.float_value is None:
+        return None
+    return result.float_value - worse if result.metric.higher_is_better else result.float_value + worse
 
 
 def _limits(result: FitResult, measured: _Measured, labelled: bool) -> list[Figure]:
     lines = []
     if result.budget.max_size_bytes is not None:
         lines.append(_line("x", result.budget.max_size_bytes / MEGABYTE, "dot"))
-    if labelled and result.float_percent is not None:
-        lines.append(_line("y", result.float_percent, "dash"))
-        least = _least_percent(result, measured)
+    if labelled and result.float_value is not None:
+        lines.append(_line("y", result.float_value, "dash"))
+        least = _least(result, measured)
         lines += [] if least is None else [_line("y", least, "dot")]
     return lines
 

@@ -247,7 +247,7 @@ def test_answers_on_a_gpu_are_those_of_the_cpu_and_of_the_plan(
     scheme = get_runtime(name).info.scheme if precision is Precision.INT8 else Scheme.AFFINE
     planned = case.expected(precision, scheme)[:SAMPLES]
     # As in the contract: float32 sums in another order; in INT8, two steps of the output's scale.
-    allowed = 1e-5 * np.abs(planned).max() if precision is Precision.FLOAT32 else 2 * case.output_step(scheme)
+    allowed = 1e-5 * np.abs(planned).max() if precision is Precision.FLOAT32 else 2 * case.output_steps(scheme).max()
     assert compare(got, planned).max_error <= allowed
     assert compare(got, on_the_cpu).max_error <= allowed
     if any(word in told for word in ("llvmpipe", "SwiftShader")):

@@ -47,7 +47,7 @@ def test_elsewhere_the_systems_are_named() -> None:
 def test_what_was_not_asked_for_has_its_default() -> None:
     assert complete_options(INFO, {}) == {"units": "all", "ios": "17"}
     assert complete_options(INFO, {"units": "one"}) == {"units": "one", "ios": "17"}
-    assert complete_options(OnnxRuntime.info, {}) == {"delegate": "cpu", "batch": "1"}
+    assert complete_options(OnnxRuntime.info, {}) == {"delegate": "cpu", "batch": "1", "input-type": "float32"}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import ConversionError
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import canonicalise
+from pocketfit.outputs import together
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.mnn_format import CONVOLUTION, DESCRIPTION, OP, TENSOR_NUMBERS, WEIGHTS, Record
 from pocketfit.runtimes.mnn_weights import decoded_integers
@@ -131,14 +132,14 @@ def described(artifact: Artifact) -> dict[int, tuple[float, int]]:
 
 def answers(runtime: Runtime, artifact: Artifact, samples: np.ndarray) -> np.ndarray:
     session = runtime.open(artifact)
-    return np.concatenate([session.run([sample[None]])[0] for sample in samples])
+    return np.concatenate([together(session.run([sample[None]])) for sample in samples])
 
 
 def steps_off(runtime: Runtime, artifacts: Artifacts, kind: type[TinyModel]) -> np.ndarray:
     """By how many steps of the answer's scale each INT8 answer differs from the simulation."""
     case = case_of(kind)
     got = answers(runtime, artifacts.get(kind, Precision.INT8), case.samples)
-    return np.abs(got - case.expected(Precision.INT8, Scheme.AFFINE)) / case.output_step(Scheme.AFFINE)
+    return np.abs(got - case.expected(Precision.INT8, Scheme.AFFINE)) / case.output_steps(Scheme.AFFINE)
 
 
 def test_int8_file_has_the_plans_numbers(artifacts: Artifacts) -> None:

@@ -23,7 +23,7 @@ def case() -> Case:
 
 
 def step() -> float:
-    return case().output_step(Scheme.AFFINE)
+    return float(case().output_steps(Scheme.AFFINE).max())
 
 
 class Right:

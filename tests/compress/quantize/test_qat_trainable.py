@@ -18,6 +18,7 @@ from pocketfit.compress.quantize.qat.trainable import Trainable, make_trainable
 from pocketfit.compress.quantize.recipe import Granularity, Recipe
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.walk import Site, Values, walk
+from pocketfit.graph.running import joined
 from pocketfit.models.canonical import canonicalise
 from pocketfit.testing.models import MODELS, TinyModel, build
 from pocketfit.types import LoadedModel, QuantizationPlan, Scheme, Variant
@@ -40,7 +41,7 @@ def small(kind: type[TinyModel]) -> tuple[LoadedModel, QuantizationPlan, np.ndar
 
 def run(graph: GraphModule, batch: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        output: np.ndarray = graph(torch.from_numpy(batch)).numpy()
+        output: np.ndarray = joined(graph(torch.from_numpy(batch))).numpy()
     return output
 
 

@@ -1,4 +1,4 @@
-"""ResNets for CIFAR-10 with published weights, and the same after a short training on the JPEG copy of the data.
+"""ResNet-56 for CIFAR-10 with published weights, and the same after a short training on the JPEG copy of the data.
 
 The published weights were trained on clean images and lose ten points on images that went through JPEG. What pruning
 costs is measured against the adapted network: it was trained on what the pruned one is tested on.
@@ -33,20 +33,11 @@ def resnet56_cifar() -> nn.Module:
     return _adapted("resnet56_cifar", ResNetCifar(9))
 
 
-def resnet20_cifar() -> nn.Module:
-    """Builds ResNet-20 with adapted weights; see :func:`resnet56_cifar`."""
-    return _adapted("resnet20_cifar", ResNetCifar(3))
-
-
-def published(name: str) -> nn.Module:
-    """Builds a network with its published weights.
-
-    Args:
-        name: "resnet20_cifar" or "resnet56_cifar".
-    """
-    blocks, file = {"resnet20_cifar": (3, "resnet20-12fca82f.th"), "resnet56_cifar": (9, "resnet56-4bfd9763.th")}[name]
-    stored = torch.load(data_file(f"cifar10-resnets/{file}"), map_location="cpu", weights_only=True)["state_dict"]
-    net = ResNetCifar(blocks)
+def published() -> nn.Module:
+    """Builds ResNet-56 with its published weights."""
+    file = data_file("cifar10-resnets/resnet56-4bfd9763.th")
+    stored = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
+    net = ResNetCifar(9)
     net.load_state_dict({key.removeprefix("module."): value for key, value in stored.items()})
     return net
 

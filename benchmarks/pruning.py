@@ -1,7 +1,7 @@
 """Channels removed without labels and without training: what it costs, and what it saves, beside other tools.
 
 All are judged on the same 2,000 held-out images and, as near as channels allow, at the same multiply-accumulates. The
-networks are trained on the JPEG copy of CIFAR-10 that they are tested on. `seconds` is wall-clock time of the pruning
+network is trained on the JPEG copy of CIFAR-10 that it is tested on. `seconds` is wall-clock time of the pruning
 alone, `cpu_seconds` what it took of one core. torch's own pruning masks filters and removes none.
 """
 
@@ -21,11 +21,10 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from benchmarks.cifar_resnets import RESNET_CIFAR_INPUT, resnet20_cifar, resnet56_cifar
+from benchmarks.cifar_resnets import RESNET_CIFAR_INPUT, resnet56_cifar
 from benchmarks.peers import environment
 from benchmarks.real_data import cifar10_arrays
 from benchmarks.results import Row
-from benchmarks.small_nets import MOBILENET_V3_CIFAR_INPUT, mobilenet_v3_cifar
 from pocketfit.compress.prune.allocate import Allocation
 from pocketfit.compress.prune.channels import prune_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
@@ -63,16 +62,6 @@ class Subject:
 SUBJECTS = (
     Subject(
         "resnet56_cifar", resnet56_cifar, ("benchmarks.cifar_resnets:ResNetCifar", (9,)), RESNET_CIFAR_INPUT, (0.5,)
-    ),
-    Subject(
-        "resnet20_cifar", resnet20_cifar, ("benchmarks.cifar_resnets:ResNetCifar", (3,)), RESNET_CIFAR_INPUT, (0.7,)
-    ),
-    Subject(
-        "mobilenet_v3_cifar",
-        mobilenet_v3_cifar,
-        ("benchmarks.small_nets:MobileNetV3Cifar", ()),
-        MOBILENET_V3_CIFAR_INPUT,
-        (0.7,),
     ),
 )
 

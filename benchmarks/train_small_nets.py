@@ -236,12 +236,6 @@ def _gentle_sgd(net: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD(net.parameters(), lr=0.02, momentum=0.9, nesterov=True, weight_decay=1e-4)
 
 
-def _adapting(name: str) -> Recipe:
-    """From published weights to the JPEG copy of the images."""
-    spec = cifar_resnets.RESNET_CIFAR_INPUT
-    return Recipe(lambda: cifar_resnets.published(name), _cifar10_quarter, spec, _gentle_sgd, 1, 128, 4, 32, True)
-
-
 RECIPES = {
     "mobilenet_v3_cifar": Recipe(
         small_nets.MobileNetV3Cifar, _cifar10, small_nets.MOBILENET_V3_CIFAR_INPUT, _sgd, 12, 128, 4, 24, True
@@ -249,8 +243,10 @@ RECIPES = {
     "efficientnet_cifar": Recipe(
         small_nets.EfficientNetCifar, _cifar10, small_nets.EFFICIENTNET_CIFAR_INPUT, _sgd, 12, 128, 4, 24, True
     ),
-    "resnet20_cifar": _adapting("resnet20_cifar"),
-    "resnet56_cifar": _adapting("resnet56_cifar"),
+    # From published weights to the JPEG copy of the images.
+    "resnet56_cifar": Recipe(
+        cifar_resnets.published, _cifar10_quarter, cifar_resnets.RESNET_CIFAR_INPUT, _gentle_sgd, 1, 128, 4, 32, True
+    ),
     "small_vit": Recipe(small_nets.SmallViT, _mnist, small_nets.SMALL_VIT_INPUT, _adamw, 16, 64, 2, 28, False),
 }
 

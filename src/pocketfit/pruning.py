@@ -1,4 +1,4 @@
-"""A model pruned, judged and timed: what `pocketfit prune` does."""
+"""A model pruned or slimmed, judged and timed: what `pocketfit prune` and `pocketfit slim` do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pocketfit.compress.compact.recipe import CompactRecipe, compact
+from pocketfit.compress.compact.slimmed import Rewritten
 from pocketfit.compress.prune.channels import Layer, plan_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
@@ -49,7 +51,7 @@ class PruneRequest:
 
     Args:
         model: as for `fit`.
-        recipe: channels that are removed, or weights that are set to zero.
+        recipe: channels that are removed, weights that are set to zero, or layers that are written in another form.
         out: `.pt2` file to write; None to write none.
         data: as for `fit`; None where neither importance nor refit nor accuracy is to see any.
         weights: state dict for what a factory returns.
@@ -65,7 +67,7 @@ class PruneRequest:
     """
 
     model: str
-    recipe: ChannelRecipe | WeightRecipe
+    recipe: ChannelRecipe | WeightRecipe | CompactRecipe
     out: Path | None = None
     data: str | None = None
     weights: Path | None = None
@@ -105,6 +107,7 @@ class PruneResult:
         after: what it costs.
         channels: groups of channels, where channels were removed.
         sparse: layers, where weights were set to zero.
+        rewritten: layers in another form.
         accuracy: of the pruned model, paired with the one it was; None without labels, and of a dry run.
         latencies: of ONNX Runtime on this host, before and after, timed in turns; empty where not measured.
         seconds: that the pruning took.
@@ -116,6 +119,7 @@ class PruneResult:
     after: Cost
     channels: tuple[Layer, ...] = ()
     sparse: tuple[SparseLayer, ...] = ()
+    rewritten: tuple[Rewritten, ...] = ()
     accuracy: Accuracy | None = None
     latencies: tuple[Latency, ...] = ()
     seconds: float = 0.0
@@ -145,6 +149,7 @@ class _Outcome:
     after: Cost
     channels: tuple[Layer, ...] = ()
     sparse: tuple[SparseLayer, ...] = ()
+    rewritten: tuple[Rewritten, ...] = ()
 
 
 class _Run:
@@ -210,6 +215,10 @@ class _Run:
                 zeroed = zero_weights(model, recipe)
             return _Outcome(zeroed.model, _cost(zeroed.model), sparse=zeroed.layers)
         samples = () if data is None else tuple(batches(data.calibration, BATCH if model.dynamic_batch else 1))
+        if isinstance(recipe, CompactRecipe):
+            with self._stage("slim"):
+                slim = compact(model, recipe, samples)
+            return _Outcome(slim.model, _cost(slim.model), rewritten=slim.layers)
         training = self._training(model, data)
         with self._stage("prune") as stage:
 
@@ -248,6 +257,7 @@ class _Run:
             after=outcome.after,
             channels=outcome.channels,
             sparse=outcome.sparse,
+            rewritten=outcome.rewritten,
             accuracy=accuracy,
             latencies=latencies,
             seconds=seconds,
@@ -286,5 +296,5 @@ def _notes(outcome: _Outcome, latencies: tuple[Latency, ...]) -> Iterator[str]:
     if not latencies:
         return
     ratio = latencies[0].median_ms / latencies[1].median_ms
-    if outcome.channels and ratio < FASTER:
-        yield f"ONNX Runtime on this host is not faster with it ({ratio:.2f}x); fewer channels do not always pay."
+    if not outcome.sparse and ratio < FASTER:
+        yield f"ONNX Runtime on this host is not faster with it ({ratio:.2f}x); fewer MACs do not always pay."

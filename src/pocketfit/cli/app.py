@@ -30,6 +30,7 @@ from pocketfit.cli.prune import prune
 from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
+from pocketfit.cli.slim import slim
 from pocketfit.cli.tile import tile
 from pocketfit.cli.verify import verify
 from pocketfit.cli.zoo import zoo
@@ -42,6 +43,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     fit,
     quantize,
     prune,
+    slim,
     diagnose,
     demo,
     verify,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pocketfit.compress.prune.weights import WeightRecipe
     from pocketfit.pruning import PruneResult
 
-__all__ = ["prune"]
+__all__ = ["prune", "totals"]
 
 
 def prune(
@@ -197,12 +197,13 @@ def _show(result: PruneResult) -> None:
     if result.sparse:
         thin = [(one.name, f"{one.weights:,}", f"{one.zeros / one.weights:.1%}") for one in result.sparse]
         out.print(table(thin, ("layer",), ("weights", "zeros")))
-    out.print(table(_totals(result), ("",), ("before", "after", "")))
+    out.print(table(totals(result), ("",), ("before", "after", "")))
     for note in result.notes:
         out.print(note, markup=False, highlight=False)
 
 
-def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
+def totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
+    """Rows of what both models cost, answer and take."""
     from pocketfit.search.units import milliseconds
 
     before, after = result.before, result.after

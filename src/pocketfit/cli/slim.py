@@ -1,0 +1,128 @@
+"""`pocketfit slim`: layers in a cheaper form."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pocketfit.cli.options import (
+    AsJson,
+    Cache,
+    Color,
+    Crop,
+    DryRun,
+    EvaluationSamples,
+    InputShape,
+    Mean,
+    Model,
+    Preprocess,
+    Resize,
+    Scale,
+    Std,
+    Weights,
+    check_count,
+    check_file,
+    check_one_of,
+    parse_shape,
+)
+from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.prune import totals
+
+if TYPE_CHECKING:
+    from pocketfit.pruning import PruneResult
+
+__all__ = ["slim"]
+
+
+def slim(
+    model: Model,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the slim model, as a .pt2 file for `pocketfit fit`.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="As for `fit`: the new layers are fitted to unlabelled samples; labels say what was lost."),
+    ] = None,
+    weights: Weights = None,
+    input_shape: InputShape = None,
+    form: Annotated[
+        str, typer.Option(help="low-rank: a layer as two thin ones. separable: as a depthwise and a pointwise one.")
+    ] = "low-rank",
+    macs: Annotated[
+        float, typer.Option(help="Low rank: share of the multiply-accumulates of layers that may stay.")
+    ] = 0.5,
+    round_to: Annotated[int, typer.Option(help="Low rank: ranks are a multiple of this.")] = 8,
+    samples: Annotated[int, typer.Option(help="Unlabelled samples to fit the new layers to.")] = 512,
+    evaluation_samples: EvaluationSamples = None,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Time both models in ONNX Runtime on this host.")
+    ] = True,
+    resize: Resize = None,
+    crop: Crop = None,
+    color: Color = None,
+    scale: Scale = None,
+    mean: Mean = None,
+    std: Std = None,
+    preprocess: Preprocess = None,
+    cache: Cache = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a model's layers in a cheaper form; the result is an ordinary torch.export file.
+
+    Low rank keeps the directions in which a layer's answers vary; separable is what MobileNets are made of, and a model
+    that was not trained so loses much until it is trained again.
+    Example: pocketfit slim net.py:build --weights net.pth --data photos --macs 0.6 -o slim.pt2
+    """
+    from rich.console import Console
+
+    from pocketfit.cli.progress import Progress
+    from pocketfit.compress.compact.recipe import CompactRecipe, Form
+    from pocketfit.data.options import parse_preprocess
+    from pocketfit.pruning import PruneRequest, prune
+
+    check_file("--out", out, ".pt2")
+    check_count("--samples", samples)
+    check_count("--evaluation-samples", evaluation_samples)
+    check_count("--round-to", round_to)
+    check_one_of("--form", form, Form, "one")
+    request = PruneRequest(
+        model=model,
+        recipe=CompactRecipe(Form(form), macs, round_to),
+        out=out,
+        data=data,
+        weights=weights,
+        input_shape=None if input_shape is None else parse_shape(input_shape),
+        preprocess=parse_preprocess(
+            resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
+        ),
+        samples=samples,
+        evaluation_samples=evaluation_samples,
+        measure=measure,
+        dry_run=dry_run,
+        cache=cache,
+    )
+    with Progress(Console(stderr=True)) as progress:
+        result = prune(request, progress)
+    if as_json:
+        print_json(asdict(result))
+        return
+    _show(result)
+    if out is not None and not dry_run:
+        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+
+
+def _show(result: PruneResult) -> None:
+    out = console()
+    rows = [
+        (one.name, *(f"{number:,}" for number in (*one.parameters, *one.macs)), f"{one.lost:.1%}")
+        for one in result.rewritten
+    ]
+    figures = ("weights", "then", "MACs", "then", "variance lost")
+    out.print(table(rows, ("layer",), figures) if rows else "No layer is cheaper in that form.")
+    out.print(table(totals(result), ("",), ("before", "after", "")))
+    for note in result.notes:
+        out.print(note, markup=False, highlight=False)

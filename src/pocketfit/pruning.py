@@ -17,7 +17,6 @@ from pocketfit.compress.prune.channels import Layer, plan_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
-from pocketfit.compress.quantize.plan import float_plan, plan_to_json
 from pocketfit.contract import Contract
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_data
@@ -28,13 +27,13 @@ from pocketfit.errors import DataError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
-from pocketfit.models.store import save, write_program
+from pocketfit.models.store import write_program
 from pocketfit.outputs import apart
 from pocketfit.runtimes import get_runtime
-from pocketfit.runtimes.work import convert_in_child
+from pocketfit.runtimes.work import convert_float_in_child
 from pocketfit.stages import Nobody, Stage, Watcher
 from pocketfit.store import default_cache
-from pocketfit.types import Accuracy, Artifact, Latency, LoadedModel, Precision, Samples
+from pocketfit.types import Accuracy, Latency, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
 
 __all__ = ["Cost", "PruneRequest", "PruneResult", "prune", "side_by_side"]
@@ -138,7 +137,10 @@ def prune(request: PruneRequest, watcher: Watcher | None = None) -> PruneResult:
 def side_by_side(before: LoadedModel, after: LoadedModel) -> tuple[Latency, Latency]:
     """Convert both to ONNX Runtime and time them in turns on one thread of this host."""
     with tempfile.TemporaryDirectory() as folder:
-        artifacts = [_converted(one, Path(folder) / name) for name, one in (("before", before), ("after", after))]
+        artifacts = []
+        for name, model in (("before", before), ("after", after)):
+            (Path(folder) / name).mkdir()
+            artifacts.append(convert_float_in_child(model, RUNTIME, Path(folder) / name))
         old, new = measure_side_by_side(get_runtime(RUNTIME), artifacts)
     return old, new
 
@@ -281,13 +283,6 @@ def _cost(model: LoadedModel) -> Cost:
 def _outputs(model: LoadedModel, samples: Samples, progress: Callable[[int], None]) -> np.ndarray:
     outputs = run_graph(model.graph, batches(samples, BATCH if model.dynamic_batch else 1), progress)
     return apart(outputs, model.outputs)[0]
-
-
-def _converted(model: LoadedModel, folder: Path) -> Artifact:
-    (folder / "files").mkdir(parents=True)
-    save(model, folder)
-    (folder / "plan.json").write_text(plan_to_json(float_plan(model, Precision.FLOAT32)))
-    return convert_in_child(RUNTIME, folder, folder / "plan.json", folder / "files")
 
 
 def _notes(outcome: _Outcome, latencies: tuple[Latency, ...]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from pocketfit.compress.prune.recipe import ChannelRecipe
     from pocketfit.compress.prune.rounds import Schedule
     from pocketfit.compress.prune.weights import WeightRecipe
-    from pocketfit.pruning import PruneResult
+    from pocketfit.pruning import PruneRequest, PruneResult
 
-__all__ = ["prune", "totals"]
+__all__ = ["prune", "run_and_tell"]
 
 
 def prune(
@@ -108,12 +109,8 @@ def prune(
     Channels leave with everything that depends on them, and the layers that are left are fitted to unlabelled samples.
     Example: pocketfit prune net.py:build --weights net.pth --data photos --macs 0.5 -o pruned.pt2
     """
-    from rich.console import Console
-
-    from pocketfit.cli.progress import Progress
     from pocketfit.data.options import parse_preprocess
     from pocketfit.pruning import PruneRequest
-    from pocketfit.pruning import prune as run
 
     check_file("--out", out, ".pt2")
     check_count("--samples", samples)
@@ -146,14 +143,28 @@ def prune(
         dry_run=dry_run,
         cache=cache,
     )
+    run_and_tell(request, _show, as_json)
+
+
+def run_and_tell(request: PruneRequest, show: Callable[[PruneResult], None], as_json: bool) -> None:
+    """Make a model smaller with a progress bar, and say in a table or as JSON what became of it."""
+    from rich.console import Console
+
+    from pocketfit.cli.progress import Progress
+    from pocketfit.pruning import prune as run
+
     with Progress(Console(stderr=True)) as progress:
         result = run(request, progress)
     if as_json:
         print_json(asdict(result))
         return
-    _show(result)
-    if out is not None and not dry_run:
-        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+    show(result)
+    out = console()
+    out.print(table(_totals(result), ("",), ("before", "after", "")))
+    for note in result.notes:
+        out.print(note, markup=False, highlight=False)
+    if request.out is not None and not request.dry_run:
+        out.print(f"Wrote {request.out}. Fit it: pocketfit fit {request.out} --data …", markup=False, highlight=False)
 
 
 def _channel_recipe(macs: float, importance: str, allocation: str | None, round_to: int, refit: bool) -> ChannelRecipe:
@@ -197,13 +208,9 @@ def _show(result: PruneResult) -> None:
     if result.sparse:
         thin = [(one.name, f"{one.weights:,}", f"{one.zeros / one.weights:.1%}") for one in result.sparse]
         out.print(table(thin, ("layer",), ("weights", "zeros")))
-    out.print(table(totals(result), ("",), ("before", "after", "")))
-    for note in result.notes:
-        out.print(note, markup=False, highlight=False)
 
 
-def totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
-    """Rows of what both models cost, answer and take."""
+def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
     from pocketfit.search.units import milliseconds
 
     before, after = result.before, result.after

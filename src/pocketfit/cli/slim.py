@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +27,8 @@ from pocketfit.cli.options import (
     check_one_of,
     parse_shape,
 )
-from pocketfit.cli.output import console, print_json, table
-from pocketfit.cli.prune import totals
+from pocketfit.cli.output import console, table
+from pocketfit.cli.prune import run_and_tell
 
 if TYPE_CHECKING:
     from pocketfit.pruning import PruneResult
@@ -77,12 +76,9 @@ def slim(
     that was not trained so loses much until it is trained again.
     Example: pocketfit slim net.py:build --weights net.pth --data photos --macs 0.6 -o slim.pt2
     """
-    from rich.console import Console
-
-    from pocketfit.cli.progress import Progress
     from pocketfit.compress.compact.recipe import CompactRecipe, Form
     from pocketfit.data.options import parse_preprocess
-    from pocketfit.pruning import PruneRequest, prune
+    from pocketfit.pruning import PruneRequest
 
     check_file("--out", out, ".pt2")
     check_count("--samples", samples)
@@ -105,24 +101,13 @@ def slim(
         dry_run=dry_run,
         cache=cache,
     )
-    with Progress(Console(stderr=True)) as progress:
-        result = prune(request, progress)
-    if as_json:
-        print_json(asdict(result))
-        return
-    _show(result)
-    if out is not None and not dry_run:
-        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+    run_and_tell(request, _show, as_json)
 
 
 def _show(result: PruneResult) -> None:
-    out = console()
     rows = [
         (one.name, *(f"{number:,}" for number in (*one.parameters, *one.macs)), f"{one.lost:.1%}")
         for one in result.rewritten
     ]
     figures = ("weights", "then", "MACs", "then", "variance lost")
-    out.print(table(rows, ("layer",), figures) if rows else "No layer is cheaper in that form.")
-    out.print(table(totals(result), ("",), ("before", "after", "")))
-    for note in result.notes:
-        out.print(note, markup=False, highlight=False)
+    console().print(table(rows, ("layer",), figures) if rows else "No layer is cheaper in that form.")

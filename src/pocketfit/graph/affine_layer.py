@@ -11,7 +11,17 @@ from pocketfit.graph.attributes import constant, free_path, set_tensor, uses
 from pocketfit.graph.calls import arguments, per_axis
 from pocketfit.graph.norm_statistics import forget_norm_statistics
 
-__all__ = ["WEIGHTED", "AffineLayer", "Geometry", "affine_layer", "geometry", "parameters", "spread", "store"]
+__all__ = [
+    "WEIGHTED",
+    "AffineLayer",
+    "Geometry",
+    "affine_layer",
+    "channels_last",
+    "geometry",
+    "parameters",
+    "spread",
+    "store",
+]
 
 aten = torch.ops.aten
 
@@ -75,6 +85,11 @@ def geometry(node: Node, axes: int | None = None) -> Geometry:
     *_, stride, padding, dilation, groups = arguments(node, None, None, None, [1], [0], [1], 1)
     stride, padding, dilation = (tuple(per_axis(values, axes)) for values in (stride, padding, dilation))
     return Geometry(stride, padding, dilation, groups)
+
+
+def channels_last(node: Node, value: torch.Tensor) -> torch.Tensor:
+    """What a layer gives or reads, with its channels on the last axis."""
+    return value if node.target is aten.linear.default else value.movedim(1, -1)
 
 
 def parameters(module: GraphModule, layer: AffineLayer) -> tuple[torch.Tensor, torch.Tensor]:

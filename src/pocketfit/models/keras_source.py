@@ -18,7 +18,7 @@ from pocketfit.graph.base import outputs, relative_error
 from pocketfit.models.keras_layers import use_torch_layers
 from pocketfit.models.keras_layout import with_channels_first
 from pocketfit.models.quiet import quiet
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, channels_first
 
 __all__ = ["from_keras"]
 
@@ -43,11 +43,7 @@ class ChannelsFirst(nn.Module):
         """The model's output for a batch, or its list or dict of several."""
         if not self.channels_last:
             return self.model(input, training=False)
-        return pytree.tree_map(_channels_first, self.model(input.permute(0, 2, 3, 1), training=False))
-
-
-def _channels_first(result: torch.Tensor) -> torch.Tensor:
-    return result.permute(0, 3, 1, 2) if result.dim() == 4 else result
+        return pytree.tree_map(channels_first, self.model(input.permute(0, 2, 3, 1), training=False))
 
 
 def from_keras(path: Path, input_shape: tuple[int, ...] | None = None) -> Source:

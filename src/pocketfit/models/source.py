@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from pocketfit.contract import Contract
 
-__all__ = ["Source"]
+__all__ = ["Source", "channels_first"]
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,8 @@ class Source:
     name: str
     input_shape: tuple[int, ...] | None = None
     preprocess: Contract | None = None
+
+
+def channels_first(values: torch.Tensor) -> torch.Tensor:
+    """N×H×W×C as N×C×H×W; what has no four axes is no image, and stays."""
+    return values.permute(0, 3, 1, 2) if values.dim() == 4 else values

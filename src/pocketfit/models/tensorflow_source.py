@@ -21,7 +21,7 @@ from pocketfit.models.from_tensorflow import worker
 from pocketfit.models.onnx_model.module import OnnxModule
 from pocketfit.models.onnx_model.read import read_file
 from pocketfit.models.onnx_source import from_model
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, channels_first
 
 __all__ = ["from_tensorflow", "is_tensorflow"]
 
@@ -121,17 +121,13 @@ def _check_parity(module: OnnxModule, folder: Path, path: Path) -> None:
         with np.load(folder / question.name.replace("question", "answer").replace(".npy", ".npz")) as answers:
             expected = [torch.from_numpy(answers[name]) for name in module.program.outputs]
         if module.channels_last:
-            image, *expected = (_channels_first(one) for one in (image, *expected))
+            image, *expected = (channels_first(one) for one in (image, *expected))
         error = max(map(_difference, expected, outputs(module, image)))
         if error > TOLERANCE:
             raise ModelError(
                 f"The module made from {path} differs from TensorFlow by {error:.2g} of the output's range; "
                 f"{TOLERANCE:.0e} is allowed. Report it together with the model."
             )
-
-
-def _channels_first(values: torch.Tensor) -> torch.Tensor:
-    return values.permute(0, 3, 1, 2) if values.dim() == 4 else values
 
 
 def _difference(expected: torch.Tensor, got: torch.Tensor) -> float:

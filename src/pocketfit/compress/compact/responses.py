@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 
-__all__ = ["Moments", "channels_last", "responses"]
+from pocketfit.graph.affine_layer import channels_last
+from pocketfit.graph.watched import Watched
+
+__all__ = ["Moments", "responses", "vectors_of"]
 
 
 @dataclass
@@ -60,22 +63,18 @@ def responses(graph: GraphModule, nodes: Collection[Node], batches: Iterable[np.
     """
     found: dict[Node, Moments] = {}
 
-    class Watching(Interpreter):
-        def run_node(self, n: Node) -> Any:
-            value = super().run_node(n)
-            if n in nodes:
-                vectors = channels_last(n, value)
-                found.setdefault(n, Moments.none(vectors.shape[1])).add(vectors)
-            return value
+    def watch(node: Node, result: Any, _: Any) -> None:
+        if node in nodes:
+            vectors = vectors_of(node, result)
+            found.setdefault(node, Moments.none(vectors.shape[1])).add(vectors)
 
+    watched = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
-            Watching(graph).run(torch.from_numpy(batch))
+            watched.run(torch.from_numpy(batch))
     return found
 
 
-def channels_last(node: Node, value: torch.Tensor) -> torch.Tensor:
+def vectors_of(node: Node, value: torch.Tensor) -> torch.Tensor:
     """What a layer gives, or reads, as positions × channels."""
-    if node.target is torch.ops.aten.linear.default:
-        return value.reshape(-1, value.shape[-1])
-    return value.movedim(1, -1).reshape(-1, value.shape[1])
+    return channels_last(node, value).flatten(0, -2)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 
-from pocketfit.compress.compact.responses import Moments, channels_last
+from pocketfit.compress.compact.responses import Moments, vectors_of
 from pocketfit.compress.compact.slimmed import Rewritten, Slimmed, name_of, positions, rewritable, slimmed
 from pocketfit.errors import OptionError
 from pocketfit.graph.affine_layer import AffineLayer, affine_layer, geometry, parameters
+from pocketfit.graph.watched import Watched
 from pocketfit.graph.writer import Writer
 from pocketfit.types import LoadedModel
 
@@ -89,7 +90,7 @@ class _Separated:
         slides = geometry(self.layer.node)
         z = torch.conv2d(x, self.depthwise, None, slides.stride, slides.padding, slides.dilation, len(self.depthwise))
         node = self.layer.node
-        self.moments.add(torch.cat([channels_last(node, z), channels_last(node, y)], 1))
+        self.moments.add(torch.cat([vectors_of(node, z), vectors_of(node, y)], 1))
 
     def fit(self) -> None:
         """Least squares from the depthwise results to the layer's, mean and all."""
@@ -127,16 +128,14 @@ class _Separated:
 
 
 def _fit(graph: GraphModule, starts: dict[Node, _Separated], batches: Iterable[np.ndarray]) -> None:
-    class Watching(Interpreter):
-        def run_node(self, n: Node) -> Any:
-            value = super().run_node(n)
-            if n in starts:
-                starts[n].see(self.env[n.args[0]], value)  # type: ignore[index]
-            return value
+    def watch(node: Node, result: Any, read: Any) -> None:
+        if node in starts:
+            starts[node].see(read, result)
 
+    watched = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
-            Watching(graph).run(torch.from_numpy(batch))
+            watched.run(torch.from_numpy(batch))
     for start in starts.values():
         if start.moments.count:
             start.fit()

@@ -9,9 +9,10 @@ import torch
 from torch.fx import Node
 
 from pocketfit.compress.prune.rules.layers import groups_of
+from pocketfit.graph.affine_layer import channels_last
 from pocketfit.graph.windows import windows
 
-__all__ = ["LARGEST_COUNT", "Sampled", "channels_last", "sample"]
+__all__ = ["LARGEST_COUNT", "Sampled", "sample"]
 
 # Values gathered of a layer's input; wide windows get fewer positions.
 GATHERED_VALUES = 2**25
@@ -70,8 +71,3 @@ def sample(
         torch.cat(gathered_inputs).transpose(0, 1).contiguous(),
         torch.cat(gathered_outputs).transpose(0, 1).contiguous(),
     )
-
-
-def channels_last(node: Node, value: torch.Tensor) -> torch.Tensor:
-    """A layer's output with its channels on the last axis."""
-    return value if node.target is torch.ops.aten.linear.default else value.movedim(1, -1)

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import GraphModule, Node
 
-from pocketfit.compress.prune.sampled import channels_last, sample
+from pocketfit.compress.prune.sampled import sample
+from pocketfit.graph.affine_layer import channels_last
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.graph.running import joined
+from pocketfit.graph.watched import Watched
 
 __all__ = ["Reader", "curvatures", "loss_of_own_answers", "readers"]
 
@@ -55,13 +57,12 @@ def readers(
     """
     found = {node: _Sums() for node in nodes}
 
-    def watch(node: Node, result: Any, inputs: Any) -> Any:
+    def watch(node: Node, result: Any, inputs: Any) -> None:
         if node in found:
             weight = get_tensor(graph, str(node.args[1].target))  # type: ignore[union-attr]
             found[node].add(sample(node, [inputs], [result], weight, _BATCH_POSITIONS).inputs)
-        return result
 
-    watcher = _Watched(graph, watch)
+    watcher = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
             watcher.run(torch.from_numpy(batch))
@@ -102,13 +103,12 @@ def curvatures(graph: GraphModule, nodes: Sequence[Node], batches: Sequence[np.n
     for batch in _some(batches, CURVATURE_SAMPLES):
         kept: dict[Node, torch.Tensor] = {}
 
-        def watch(node: Node, result: Any, inputs: Any, kept: dict[Node, torch.Tensor] = kept) -> Any:
+        def watch(node: Node, result: Any, inputs: Any, kept: dict[Node, torch.Tensor] = kept) -> None:
             if node in sums:
                 kept[node] = result
-            return result
 
         with torch.enable_grad():
-            output = joined(_Watched(graph, watch).run(torch.from_numpy(batch).requires_grad_()))
+            output = joined(Watched(graph, watch).run(torch.from_numpy(batch).requires_grad_()))
             loss = loss_of_own_answers(output, generator)
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
         for node, gradient in zip(kept, gradients, strict=True):
@@ -150,15 +150,3 @@ def _some(batches: Sequence[np.ndarray], count: int) -> Iterator[np.ndarray]:
             piece = batch[start : start + 32]
             taken += len(piece)
             yield piece
-
-
-class _Watched(Interpreter):
-    """Runs a graph and shows each op's result and first input."""
-
-    def __init__(self, graph: GraphModule, watch: Callable[[Node, Any, Any], Any]) -> None:
-        super().__init__(graph)
-        self.watch = watch
-
-    def run_node(self, n: Node) -> Any:
-        first = self.env.get(n.args[0]) if n.args and isinstance(n.args[0], Node) else None
-        return self.watch(n, super().run_node(n), first)

@@ -15,6 +15,7 @@ from pocketfit.models.onnx_model.names import layer_path, place, weight_path
 from pocketfit.models.onnx_model.program import Program
 from pocketfit.models.onnx_ops import OPERATORS, operator_on_sizes
 from pocketfit.models.onnx_ops.call import Call, Constant, Numbers, OnnxNode, Value
+from pocketfit.models.source import channels_first
 
 __all__ = ["OnnxModule"]
 
@@ -75,7 +76,7 @@ class OnnxModule(nn.Module):
             raise ModelError(
                 f"The output {name!r} does not depend on the image. Say which ones count, such as model.onnx#one,two."
             )
-        return value.permute(0, 3, 1, 2) if self.output_channels_last and value.dim() == 4 else value
+        return channels_first(value) if self.output_channels_last else value
 
     def trace(self, input: Tensor) -> dict[str, Value]:
         """Every value on the way, by its name in the file."""

@@ -79,7 +79,7 @@ def _models(subject: Architecture) -> tuple[LoadedModel, LoadedModel]:
     module = random_network(subject)
     prepare(module)
     example = torch.randn(1, *subject.input_shape, generator=torch.Generator().manual_seed(0))
-    raw = raw_graph(module, example, dynamic_batch=False)
+    raw = raw_graph(module, (example,), dynamic_batch=False)
     ours = canonicalise(module, subject.input_shape, name=subject.name)
     return replace(ours, graph=raw, dynamic_batch=False), ours
 

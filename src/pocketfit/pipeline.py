@@ -35,7 +35,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics, observe
 from pocketfit.contract import Contract, Output, Task
 from pocketfit.data.contract.default_output import with_output
-from pocketfit.data.dataset import Check, Dataset
+from pocketfit.data.dataset import Check, Dataset, named
 from pocketfit.data.load import load_data
 from pocketfit.data.noise import noise
 from pocketfit.data.options import Changes, resolve_preprocess
@@ -46,12 +46,12 @@ from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.identity import identity
 from pocketfit.models.load import find_source
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, only_shape
 from pocketfit.models.store import restore, save
 from pocketfit.models.with_preprocessing import with_preprocessing
-from pocketfit.outputs import apart
 from pocketfit.proving import Planned, Prover, Row
 from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
+from pocketfit.rows import apart, spelled
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, runs_here, why_not_run_here
 from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.pixels import INPUT_TYPE, UINT8
@@ -62,6 +62,7 @@ from pocketfit.types import (
     Budget,
     Candidate,
     FitResult,
+    InputShape,
     LayerQuality,
     LoadedModel,
     Precision,
@@ -105,7 +106,7 @@ class FitRequest:
             on noise.
         out: folder of the bundle; None to write none.
         weights: state dict for what a factory returns.
-        input_shape: without the batch; None when the model says it.
+        input_shape: without the batch, one for each of several inputs; None when the model says it.
         preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
         budget: limits an artifact must keep.
         targets: names of runtimes; None for all that are installed.
@@ -128,7 +129,7 @@ class FitRequest:
     data: str | None
     out: Path | None = None
     weights: Path | None = None
-    input_shape: tuple[int, ...] | None = None
+    input_shape: InputShape | None = None
     preprocess: Contract | Changes | None = None
     budget: Budget = field(default_factory=Budget)
     targets: tuple[str, ...] | None = None
@@ -188,8 +189,9 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
     model, _ = run.load()
     data = run.data(model)
     missing = [runtime for runtime in run.runtimes if not is_installed(runtime)]
+    inputs = named(model.inputs) if model.more_inputs else spelled([model.input.shape[1:]])
     return (
-        f"{model.name}: input {'x'.join(map(str, model.input.shape))}, fingerprint {model.fingerprint[:12]}",
+        f"{model.name}: input {inputs}, fingerprint {model.fingerprint[:12]}",
         f"calibrate on {len(data.calibration.inputs)} unlabelled samples, "
         f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}"
         + ("" if data.evaluation.labels is None else f", by {request.metric.name}"),
@@ -276,6 +278,7 @@ class _Run:
             model=model.name,
             source=self.request.model,
             input=model.input,
+            more_inputs=model.more_inputs,
             parameters=inspection.parameters,
             macs=inspection.macs,
             preprocess=self.contract(model, data, floats),
@@ -325,12 +328,13 @@ class _Run:
 
     def data(self, model: LoadedModel) -> Dataset:
         if self.request.data is None:
-            return noise(model.input.shape[1:])
+            return noise(model.row_shape)
         with self.stages.timed("data") as stage:
             return load_data(
                 self.request.data,
                 preprocess=self.preprocess(model),
-                input_shape=model.input.shape[1:],
+                input_shape=model.row_shape,
+                inputs=model.inputs,
                 cache=self.store.root / "images",
                 calibration=self.request.calibration_samples,
                 evaluation=self.request.evaluation_samples,
@@ -345,7 +349,8 @@ class _Run:
         if not request.embed_preprocessing:
             return source
         assert source.input_shape is not None  # find_source sees to it
-        return with_preprocessing(source, self.asked(source.preprocess) or default_preprocess(source.input_shape))
+        shape = only_shape(source.input_shape, "--embed-preprocessing is for")
+        return with_preprocessing(source, self.asked(source.preprocess) or default_preprocess(shape))
 
     def check(self, model: LoadedModel) -> Check:
         """Of the targets, by what the metric needs."""
@@ -368,7 +373,7 @@ class _Run:
     def contract(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> Contract | None:
         """What an app has to do: what was done here, and what was said of images where inputs came ready made."""
         said = data.evaluation.preprocess or self.preprocess(model)
-        if said is None or not makes(said, model.input.shape[1:]):
+        if said is None or not makes(said, model.row_shape):
             return None
         samples = data.evaluation
         labelled = samples.labels is not None and self.request.metric.info.answers
@@ -459,7 +464,7 @@ class _Run:
         return BATCH if model.dynamic_batch else 1
 
     def held_out(self, model: LoadedModel, data: Dataset) -> Iterator[np.ndarray]:
-        fitting = BATCH_NUMBERS // math.prod(model.input.shape)
+        fitting = BATCH_NUMBERS // math.prod(model.row_shape)
         size = min(max(fitting, 1), LARGEST_BATCH) if model.dynamic_batch else 1
         return batches(data.evaluation, size)
 
@@ -501,7 +506,8 @@ class _Run:
             samples = load_data(
                 spec,
                 preprocess=self.preprocess(model),
-                input_shape=model.input.shape[1:],
+                input_shape=model.row_shape,
+                inputs=model.inputs,
                 cache=self.store.root / "images",
                 calibration=1,
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
@@ -656,6 +662,7 @@ class _Run:
                     input=model.input,
                     output=model.output,
                     more_outputs=model.more_outputs,
+                    more_inputs=model.more_inputs,
                     candidates=tuple(packed),
                     chosen=chosen,
                     plans={one.precision: plan_to_json(plans[one.precision].plan) for one in packed},

@@ -22,9 +22,9 @@ import psutil
 
 from pocketfit.devices.host import describe_host, measure_on_host
 from pocketfit.errors import ConversionError, InputError, PocketfitError, VerificationFailed
-from pocketfit.outputs import apart
 from pocketfit.preflight.blame import explain, guilty
 from pocketfit.preflight.narrow import first_failing_in_child
+from pocketfit.rows import apart
 from pocketfit.runtimes import isolate, require, runs_here, why_not_run_here
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
 from pocketfit.stages import Stage, Stages

@@ -28,12 +28,12 @@ from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
 from pocketfit.models.store import write_program
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.work import convert_float_in_child
 from pocketfit.stages import Nobody, Stage, Watcher
 from pocketfit.store import default_cache
-from pocketfit.types import Accuracy, Latency, LoadedModel, Samples
+from pocketfit.types import Accuracy, InputShape, Latency, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
 
 __all__ = ["Cost", "PruneRequest", "PruneResult", "prune", "side_by_side"]
@@ -54,7 +54,7 @@ class PruneRequest:
         out: `.pt2` file to write; None to write none.
         data: as for `fit`; None where neither importance nor refit nor accuracy is to see any.
         weights: state dict for what a factory returns.
-        input_shape: without the batch; None when the model says it.
+        input_shape: without the batch, one for each of several inputs; None when the model says it.
         preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
         schedule: rounds of channel pruning, and the training after each.
         training_data: what is trained on, as `data`; None for the unlabelled samples.
@@ -70,7 +70,7 @@ class PruneRequest:
     out: Path | None = None
     data: str | None = None
     weights: Path | None = None
-    input_shape: tuple[int, ...] | None = None
+    input_shape: InputShape | None = None
     preprocess: Contract | Changes | None = None
     schedule: Schedule = Schedule()  # noqa: RUF009, frozen
     training_data: str | None = None
@@ -202,7 +202,8 @@ class _Run:
             return load_data(
                 spec,
                 preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
-                input_shape=model.input.shape[1:],
+                input_shape=model.row_shape,
+                inputs=model.inputs,
                 cache=(self.request.cache or default_cache()) / "images",
                 calibration=calibration,
                 evaluation=evaluation,

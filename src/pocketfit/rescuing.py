@@ -38,7 +38,7 @@ from pocketfit.data.dataset import Dataset
 from pocketfit.errors import OptionError
 from pocketfit.graph.running import run_graph
 from pocketfit.models.store import restore, save
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.stages import Stage, Stages
 from pocketfit.store import key_of
 from pocketfit.types import LoadedModel, Samples, Scheme, Score, Variant

@@ -11,11 +11,12 @@ metric: percentage points for one in per cent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pocketfit.contract import Contract
 
@@ -36,6 +37,7 @@ __all__ = [
     "Evidence",
     "Failure",
     "FitResult",
+    "InputShape",
     "KernelUse",
     "Latency",
     "LayerPlan",
@@ -90,6 +92,10 @@ class TensorSpec:
     dtype: str = "float32"
 
 
+# Of one sample: a shape without the batch, or one for each of several inputs.
+InputShape: TypeAlias = tuple[int, ...] | tuple[tuple[int, ...], ...]
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A float model in its canonical form.
@@ -98,12 +104,13 @@ class LoadedModel:
         name: short name for tables and file names.
         source: what the user wrote, for the report.
         graph: aten graph from `torch.export`, in eval mode, batch-norm folded, dropout removed.
-        input: the only input, NCHW with batch 1.
+        input: the first input, images NCHW, with batch 1.
         output: the first output, with batch 1; metrics are computed on it.
         dynamic_batch: whether `graph` takes any batch size; otherwise it takes 1.
         fingerprint: sha256 over the graph's structure and weights.
         preprocess: what the model says of its own preprocessing, if anything.
         more_outputs: those behind the first, in the order in which the graph returns them.
+        more_inputs: those behind the first, in the order in which the graph takes them.
     """
 
     name: str
@@ -115,11 +122,30 @@ class LoadedModel:
     fingerprint: str
     preprocess: Contract | None = None
     more_outputs: tuple[TensorSpec, ...] = ()
+    more_inputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """All of them, in order."""
+        return (self.input, *self.more_inputs)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         """All of them, in order."""
         return (self.output, *self.more_outputs)
+
+    @property
+    def input_shape(self) -> InputShape:
+        """Without the batch: of the only input, or of each of several."""
+        first, *more = (spec.shape[1:] for spec in self.inputs)
+        return (first, *more) if more else first
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of a sample between rooms: that of the only input, or of all of them flattened behind one another."""
+        if not self.more_inputs:
+            return self.input.shape[1:]
+        return (sum(math.prod(spec.shape) for spec in self.inputs),)
 
 
 @dataclass(frozen=True)
@@ -127,7 +153,7 @@ class Samples:
     """A set of samples, ready for the numeric half of the preprocessing.
 
     Args:
-        inputs: uint8 N×H×W×3 images after the geometry, or float32 N×(model input shape) taken as they are.
+        inputs: uint8 N×H×W×3 images after the geometry, or float32 N×(the model's `row_shape`) taken as they are.
         labels: what the metric compares with, N×…: int64 class indices of length N for one about classes; None where it
             is unknown (calibration never has any).
         preprocess: applied batch by batch to uint8 inputs; None for float inputs.
@@ -271,6 +297,7 @@ class Artifact:
         kernels: which kernels its compute ops can be given, read from the files; needed of a runtime that does not run
             on every host, and None where `Session.kernels` tells it.
         more_outputs: those behind the first, in the order of the model's.
+        more_inputs: likewise.
     """
 
     runtime: str
@@ -284,6 +311,12 @@ class Artifact:
     options: Mapping[str, str] = field(default_factory=dict)
     kernels: KernelUse | None = None
     more_outputs: tuple[TensorSpec, ...] = ()
+    more_inputs: tuple[TensorSpec, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """All of them, in the order in which a session takes them."""
+        return (self.input, *self.more_inputs)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -301,7 +334,7 @@ class Session(Protocol):
     """An opened artifact."""
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Run once: float32 inputs with batch 1, in the model's layout (NCHW); all float32 outputs likewise."""
+        """Run once: all float32 inputs with batch 1, in the model's layout (NCHW); all float32 outputs likewise."""
         ...
 
     def kernels(self) -> KernelUse:
@@ -722,7 +755,7 @@ class FitResult:
     Args:
         model: name of the model.
         source: what the user wrote.
-        input: input shape, dtype and name.
+        input: shape, dtype and name of the first input.
         parameters: number of parameters.
         macs: multiply-accumulates of one inference.
         preprocess: the recorded preprocessing; None when the data is fed as it is.
@@ -739,6 +772,7 @@ class FitResult:
         versions: of Pocketfit, Python, torch and the runtimes.
         rungs: what each step of the rescue ladder gained; empty where none was climbed.
         metric: what the task is judged by.
+        more_inputs: those behind the first.
     """
 
     model: str
@@ -760,3 +794,4 @@ class FitResult:
     versions: Mapping[str, str]
     rungs: tuple[Rung, ...] = ()
     metric: MetricInfo = MetricInfo(answers=True)
+    more_inputs: tuple[TensorSpec, ...] = ()

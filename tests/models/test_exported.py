@@ -85,15 +85,6 @@ def test_a_file_for_two_samples_is_refused(tmp_path):
         load_model(str(write(tmp_path / "fixed.pt2", Fixed().eval(), (X,), dynamic=False)))
 
 
-def test_several_inputs_are_refused(tmp_path):
-    class Two(nn.Module):
-        def forward(self, x, y):
-            return x + y
-
-    with pytest.raises(ModelError, match="2 inputs"):
-        load_model(str(write(tmp_path / "two.pt2", Two(), (X, X))))
-
-
 def test_a_size_that_is_not_fixed_is_refused(tmp_path):
     dynamic = torch.export.Dim.DYNAMIC
     program = torch.export.export(nn.Conv2d(3, 4, 3).eval(), (X,), dynamic_shapes=({0: dynamic, 2: dynamic},))

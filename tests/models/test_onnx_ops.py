@@ -305,7 +305,7 @@ def test_torch_export_follows_with_any_batch(case, tmp_path):
     module = from_onnx(str(write(tmp_path / "m.onnx", case))).module
     with quiet():
         program = torch.export.export(
-            module, (torch.zeros(2, *case.shape),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
+            module, (torch.zeros(2, *case.shape),), dynamic_shapes=(({0: torch.export.Dim.DYNAMIC},),)
         )
     x = torch.randn(5, *case.shape)
     # The same operations in the same order.

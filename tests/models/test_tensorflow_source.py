@@ -50,9 +50,10 @@ class Net(tf.Module):
     def any_size(self, image):
         return tf.nn.conv2d(image, self.kernel, 1, "SAME")
 
-    @tf.function(input_signature=[image, image])
-    def two(self, image, other):
-        return image + other
+    @tf.function(input_signature=[image, tf.TensorSpec((None, 5), tf.float32, name="state")])
+    def two(self, image, state):
+        maps = tf.nn.relu(tf.nn.conv2d(image, self.kernel, 1, "VALID"))
+        return tf.reduce_mean(maps, (1, 2)) @ self.dense - state
 
 
 class Reads(tf.Module):
@@ -67,9 +68,11 @@ for name in ("maps", "scores", "any_size", "two"):
 tf.saved_model.save(Reads(), f"{folder}/reads", signatures=Reads().reads)
 tf.saved_model.save(net, f"{folder}/nameless", signatures={"a": net.maps, "b": net.scores})
 example = random.random((2, 8, 6, 3)).astype("float32")
-np.savez(f"{folder}/answers.npz", image=example, **net.scores(example))
-for name in ("maps", "int8"):
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([net.maps.get_concrete_function()], net)
+state = random.random((2, 5)).astype("float32")
+np.savez(f"{folder}/answers.npz", image=example, state=state, two=net.two(example, state), **net.scores(example))
+for name in ("maps", "two", "int8"):
+    function = net.two if name == "two" else net.maps
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], net)
     if name == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([example[:1]] for _ in range(2))
@@ -125,6 +128,17 @@ def test_a_lite_file_is_the_model_it_was_made_from(written):
 
 @needs_tensorflow
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["two", "two.tflite"])
+def test_several_inputs(name, written, answers):
+    model = load_model(str(written / name))
+    by_shape = {values.shape[1:]: values for values in (answers["image"], answers["state"])}
+    assert sorted(given.shape for given in model.inputs) == [(1, 3, 8, 6), (1, 5)]
+    got = model.graph(*(by_shape[given.shape[1:]] for given in model.inputs))
+    assert relative_error(answers["two"], got) < TOLERANCE
+
+
+@needs_tensorflow
+@pytest.mark.slow
 def test_open_sizes_are_asked_for(written):
     with pytest.raises(ModelError, match=r"any_size takes the input 3x\?x\? and leaves sizes open"):
         from_tensorflow(str(written / "any_size"))
@@ -136,7 +150,6 @@ def test_open_sizes_are_asked_for(written):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("two", r"takes 2 inputs: \w+, \w+\. Pocketfit fits models with one"),
         ("reads", "ReadFile .*reaches outside the model"),
         ("nameless", r"2 signatures \(a, b\) and none is called serving_default"),
         ("int8.tflite", r"int8\.tflite is quantized already .*give the float \.tflite"),

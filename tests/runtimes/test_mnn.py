@@ -18,7 +18,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import ConversionError
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.canonical import canonicalise
-from pocketfit.outputs import together
+from pocketfit.rows import together
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.mnn_format import CONVOLUTION, DESCRIPTION, OP, TENSOR_NUMBERS, WEIGHTS, Record
 from pocketfit.runtimes.mnn_weights import decoded_integers

@@ -35,7 +35,7 @@ class Right:
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         with torch.no_grad():
-            output: np.ndarray = self.graph(torch.tensor(np.ascontiguousarray(inputs[0]))).numpy()
+            output: np.ndarray = self.graph(*(torch.tensor(np.ascontiguousarray(values)) for values in inputs)).numpy()
         return (output,)
 
     def kernels(self) -> KernelUse:

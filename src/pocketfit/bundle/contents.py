@@ -39,13 +39,14 @@ class Contents:
         model: short name.
         source: what the user wrote.
         fingerprint: of the float model.
-        input: the float model's input, NCHW with batch 1.
+        input: the float model's first input, images NCHW, with batch 1.
         output: its first output.
         more_outputs: those behind it.
+        more_inputs: those behind the first.
         candidates: in the manifest's order; those without an artifact are left out.
         chosen: runtime and precision of the artifacts to ship.
         plans: the plan of each precision as JSON text.
-        golden_inputs: float32 n×C×H×W, preprocessed.
+        golden_inputs: float32 n×C×H×W, preprocessed; several inputs of a sample as one row.
         golden_outputs: the simulation's n×… by runtime and precision; equal ones are stored once.
         tolerances: by runtime and precision, the largest absolute difference from the golden outputs that is allowed.
         preprocess: what to do with images, and with the outputs; None when the data is fed as it is.
@@ -70,6 +71,7 @@ class Contents:
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     report_html: str | None = None
     more_outputs: tuple[TensorSpec, ...] = ()
+    more_inputs: tuple[TensorSpec, ...] = ()
 
 
 def fill(root: Path, contents: Contents) -> Manifest:
@@ -92,6 +94,7 @@ def fill(root: Path, contents: Contents) -> Manifest:
         input=_tensor(contents.input),
         output=_tensor(contents.output),
         more_outputs=tuple(map(_tensor, contents.more_outputs)),
+        more_inputs=tuple(map(_tensor, contents.more_inputs)),
         preprocess=preprocess,
         preprocess_vectors=vectors,
         labels=labels,
@@ -155,6 +158,7 @@ def _copy_artifact(
         input=_tensor(artifact.input),
         output=_tensor(artifact.output),
         more_outputs=tuple(map(_tensor, artifact.more_outputs)),
+        more_inputs=tuple(map(_tensor, artifact.more_inputs)),
         chosen=kind in contents.chosen,
         golden=golden[kind],
         tolerance=contents.tolerances[kind],

@@ -32,7 +32,7 @@ def write_golden(inputs: np.ndarray, expected: Mapping[str, np.ndarray], root: P
     """Write inputs and expected outputs under `root`.
 
     Args:
-        inputs: float32 n×C×H×W, preprocessed.
+        inputs: float32 n×C×H×W, preprocessed; several inputs of a sample as one row.
         expected: n×… by name of the golden set.
         root: the bundle's folder.
     """

@@ -185,6 +185,7 @@ class ArtifactEntry(_Entry):
     notes: tuple[str, ...]
     options: Mapping[str, str] = Field(default_factory=dict)
     more_outputs: tuple[Tensor, ...] = ()
+    more_inputs: tuple[Tensor, ...] = ()
 
     @property
     def title(self) -> str:
@@ -213,6 +214,7 @@ class Manifest(_Entry):
     report: RelativePath | None
     versions: Mapping[str, str]
     more_outputs: tuple[Tensor, ...] = ()
+    more_inputs: tuple[Tensor, ...] = ()
     files: Mapping[RelativePath, FileEntry]
 
     @model_validator(mode="after")

@@ -42,6 +42,7 @@ class Bundle:
             input=TensorSpec(**entry.input.model_dump()),
             output=TensorSpec(**entry.output.model_dump()),
             more_outputs=tuple(TensorSpec(**output.model_dump()) for output in entry.more_outputs),
+            more_inputs=tuple(TensorSpec(**given.model_dump()) for given in entry.more_inputs),
             notes=entry.notes,
             options=entry.options,
         )

@@ -10,6 +10,7 @@ import typer
 from pocketfit.cli.options import AsJson, InputShape, check_file, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import DataError, OptionError
+from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
     from pocketfit.devices.profile import Measurement, Profile, Target
@@ -153,7 +154,7 @@ def _milliseconds(text: str, where: str) -> float:
     return ms
 
 
-def _measurement(model: str, ms: float, shape: tuple[int, ...] | None) -> Measurement:
+def _measurement(model: str, ms: float, shape: Shape | None) -> Measurement:
     from pocketfit.devices.predict.references import PREFIX, reference_amounts
     from pocketfit.devices.profile import Measurement
 
@@ -161,7 +162,7 @@ def _measurement(model: str, ms: float, shape: tuple[int, ...] | None) -> Measur
     return Measurement(model=model, ms=ms, amounts=dict(amounts))
 
 
-def _read(model: str, shape: tuple[int, ...] | None) -> dict[str, float]:
+def _read(model: str, shape: Shape | None) -> dict[str, float]:
     from pocketfit.devices.predict.demands import demands_of
     from pocketfit.models.load import load_model
 

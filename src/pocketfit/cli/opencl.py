@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pocketfit.cli.options import AsJson, InputShape, check_count, parse_shape
+from pocketfit.cli.options import AsJson, InputShape, check_count, parse_shapes
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError
 
@@ -65,9 +65,9 @@ def opencl(
 def _convolutions(shape: str, filters: int, kernels: str, stride: int, padding: int | None) -> list[Convolution]:
     from pocketfit.devices.opencl.convolution import Convolution
 
-    sides = parse_shape(shape)
-    if len(sides) != 3:
-        raise OptionError(f"--input {shape!r} has {len(sides)} sides. A convolution takes channels x height x width.")
+    sides, *more = parse_shapes(shape)
+    if len(sides) != 3 or more:
+        raise OptionError(f"--input {shape!r} is no image. A convolution takes channels x height x width.")
     return [
         Convolution(*sides, filters, kernel, stride, kernel // 2 if padding is None else padding)
         for kernel in _kernels(kernels)

@@ -113,8 +113,14 @@ def _samples(model: LoadedModel, data: str, preprocess: Path | None) -> list[np.
     from pocketfit.store import default_cache
 
     spec = resolve_preprocess(parse_preprocess(file=preprocess), model.preprocess)
-    shape = model.input.shape[1:]
-    dataset = load_data(data, preprocess=spec, input_shape=shape, cache=default_cache(), calibration=SAMPLES)
+    dataset = load_data(
+        data,
+        preprocess=spec,
+        input_shape=model.row_shape,
+        inputs=model.inputs,
+        cache=default_cache(),
+        calibration=SAMPLES,
+    )
     return list(batches(dataset.calibration, 1))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketfit.errors import OptionError, OutputError
+from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
     from pocketfit.types import RuntimeInfo
@@ -52,6 +53,7 @@ __all__ = [
     "check_one_of",
     "parse_names",
     "parse_shape",
+    "parse_shapes",
 ]
 
 Model = Annotated[
@@ -65,7 +67,10 @@ Weights = Annotated[
     Path | None, typer.Option(help="State dict (.pth, .safetensors) to load into what a factory returns.")
 ]
 InputShape = Annotated[
-    str | None, typer.Option("--input", metavar="CxHxW", help="Input shape without the batch, such as 3x224x224.")
+    str | None,
+    typer.Option(
+        "--input", metavar="CxHxW", help="Input shape without the batch, such as 3x224x224; several joined by +."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Data = Annotated[
@@ -172,19 +177,26 @@ def check_file(option: str, path: Path | None, suffix: str = "") -> None:
         raise OutputError(f"{option} {path} cannot be written. Give a file in a folder that exists and can be written.")
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """Read a shape such as "3x224x224" (a comma does as well), without the batch dimension.
+def parse_shape(text: str) -> Shape:
+    """Read a shape such as "3x224x224" (a comma does as well), without the batch dimension; several joined by "+".
 
     Raises:
         OptionError: for anything but positive whole numbers joined by `x`.
     """
-    compact = re.sub(r"\s", "", text).lower()
-    if not _SHAPE.fullmatch(compact):
+    first, *more = parse_shapes(text)
+    return (first, *more) if more else first
+
+
+def parse_shapes(text: str) -> list[tuple[int, ...]]:
+    """The same, as a list of one or several; errors are those of `parse_shape`."""
+    parts = re.sub(r"\s", "", text).lower().split("+")
+    if not all(map(_SHAPE.fullmatch, parts)):
         raise OptionError(
             f"--input {text!r} is not a shape. Allowed are positive whole numbers joined by x, without the batch: "
-            "channels x height x width for images. Write for example --input 3x224x224."
+            "channels x height x width for images. Write for example --input 3x224x224, or for a model with two inputs "
+            "--input 3x224x224+10."
         )
-    return tuple(int(side) for side in re.split("[x,]", compact))
+    return [tuple(int(side) for side in re.split("[x,]", part)) for part in parts]
 
 
 def parse_names(option: str, text: str, hint: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import typer
 from pocketfit.cli.options import AsJson, InputShape, Model, Weights, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError
+from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
     from pocketfit.devices.predict.predict import ModelNeeds, Prediction
@@ -77,7 +78,7 @@ def _check_some(profiles: Sequence[Profile], runtime: str | None, precision: str
     raise OptionError(f"No speeds are known of {asked} on {names}. `pocketfit devices show NAME` says what is known.")
 
 
-def _needs(model: str, weights: Any, shape: tuple[int, ...] | None) -> ModelNeeds:
+def _needs(model: str, weights: Any, shape: Shape | None) -> ModelNeeds:
     from pocketfit.devices.predict.demands import demands_of
     from pocketfit.devices.predict.predict import model_needs
     from pocketfit.inspection.cost import inspect_model

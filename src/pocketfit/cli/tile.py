@@ -27,6 +27,7 @@ from pocketfit.cli.options import (
 )
 from pocketfit.cli.output import console, print_json
 from pocketfit.errors import ModelError, OptionError, OutputError
+from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
     from pocketfit.contract import Contract
@@ -126,16 +127,17 @@ def _side(text: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
-def _load(spec: str, weights: Path | None, shape: tuple[int, ...] | None, side: tuple[int, int] | None) -> LoadedModel:
+def _load(spec: str, weights: Path | None, shape: Shape | None, side: tuple[int, int] | None) -> LoadedModel:
     """The model for tiles of that size, or for its own input."""
     from pocketfit.models.load import find_source, load_model
+    from pocketfit.models.source import only_shape
 
     if side is None:
         return load_model(spec, weights=weights, input_shape=shape)
     own = find_source(spec, weights=weights, input_shape=shape).input_shape
     assert own is not None  # find_source asks for it
     try:
-        return load_model(spec, weights=weights, input_shape=(own[0], *side))
+        return load_model(spec, weights=weights, input_shape=(only_shape(own, "tile runs")[0], *side))
     except ModelError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(

@@ -13,6 +13,7 @@ import typer
 from pocketfit.cli.options import AsJson, Cache, InputShape, Weights, parse_names, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
+from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -145,7 +146,7 @@ def _as_data(result: Verification) -> dict[str, Any]:
 def _verify_layers(
     path: Path,
     runtimes: Sequence[str] | None,
-    source: tuple[str, Path | None, tuple[int, ...] | None],
+    source: tuple[str, Path | None, Shape | None],
     cache: Path | None,
     as_json: bool,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pocketfit.data.arrays import from_floats, from_images
-from pocketfit.data.dataset import Dataset, Request
+from pocketfit.data.dataset import Dataset, Request, named
 from pocketfit.data.split import Split, split
 from pocketfit.errors import DataError
 from pocketfit.importing import call, resolve
@@ -21,7 +21,8 @@ def from_factory(request: Request, outputs: int | None) -> Dataset:
 
     The factory returns a map-style dataset: `len()` and `[index]`, each item a sample or a pair of sample and
     target: the index of its class, or an array where the metric compares with one.
-    A sample is a float tensor of the model's input shape, or a uint8 height × width × 3 array, or a PIL image.
+    A sample is a float tensor of the model's input shape, or a uint8 height × width × 3 array, or a PIL image; for a
+    model with several inputs, a tuple of float tensors, one for each, in the order of its `forward`.
 
     Args:
         request: what was asked.
@@ -56,7 +57,7 @@ def _dataset(spec: str) -> Any:
 def _read(dataset: Any, positions: tuple[int, ...], request: Request) -> tuple[list[np.ndarray], np.ndarray | None]:
     samples, labels = [], []
     for done, position in enumerate(positions, start=1):
-        sample, label = _item(dataset, position, request.spec)
+        sample, label = _item(dataset, position, request)
         samples.append(sample)
         labels.append(label)
         request.report(done, len(positions))
@@ -78,15 +79,31 @@ def _targets(labels: Sequence[object], spec: str) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _item(dataset: Any, position: int, spec: str) -> tuple[np.ndarray, object]:
+def _item(dataset: Any, position: int, request: Request) -> tuple[np.ndarray, object]:
+    spec = request.spec
     try:
         item = dataset[position]
     # It is the user's code, which may raise anything.
     except Exception as error:
         raise DataError(f"Item {position} of {spec} cannot be read: {type(error).__name__}: {error}") from error
+    if request.several:
+        return _several(item, position, request)
     if isinstance(item, tuple | list) and len(item) == 2:
         return _sample(item[0], position, spec), item[1]
     return _sample(item, position, spec), None
+
+
+def _several(item: Any, position: int, request: Request) -> tuple[np.ndarray, object]:
+    """One row of all inputs, and the target where the item is a pair of a tuple of inputs and it."""
+    labelled = len(item) == 2 and isinstance(item[0], tuple | list) if isinstance(item, tuple | list) else False
+    inputs, label = item if labelled else (item, None)
+    if not isinstance(inputs, tuple | list) or len(inputs) != len(request.inputs):
+        raise DataError(
+            f"Item {position} of {request.spec} is a {type(inputs).__name__}; the model has {len(request.inputs)} "
+            f"inputs: {named(request.inputs)}. Give a tuple with a float tensor for each, or that and the target."
+        )
+    arrays = [_sample(value, position, request.spec)[None] for value in inputs]
+    return request.rows(arrays)[0], label
 
 
 def _sample(value: Any, position: int, spec: str) -> np.ndarray:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pocketfit.contract import Contract
-from pocketfit.data.dataset import Check, Dataset, Progress, Request
+from pocketfit.data.dataset import Check, Dataset, Progress, Request, named
 from pocketfit.data.digits import from_digits
 from pocketfit.data.factory import from_factory
 from pocketfit.data.image_folder import from_image_folder
 from pocketfit.data.npz import from_npz
 from pocketfit.errors import DataError
 from pocketfit.importing import is_reference
+from pocketfit.types import TensorSpec
 
 __all__ = ["load_data"]
 
@@ -25,6 +27,7 @@ def load_data(
     calibration: int = 100,
     evaluation: int | None = None,
     outputs: int | None = None,
+    inputs: Sequence[TensorSpec] = (),
     progress: Progress | None = None,
     check: Check | None = None,
 ) -> Dataset:
@@ -33,11 +36,12 @@ def load_data(
     Args:
         spec: an image folder, an `.npz` file, `package.module:factory`, `file.py:factory`, or `digits`.
         preprocess: what images go through; None for a default that the notes then name.
-        input_shape: of the model, without the batch.
+        input_shape: of a sample of the model, without the batch: its `row_shape`.
         cache: folder for decoded images; made where it is missing.
         calibration: number of samples to calibrate with; they never carry labels.
         evaluation: largest number of held-out samples; None for all.
         outputs: number of classes that the model answers, to check the labels against; None when unknown.
+        inputs: of the model, where it has several.
         progress: called with (done, total) while samples are read.
         check: of what stands beside the samples; None where it has to be classes.
 
@@ -46,8 +50,13 @@ def load_data(
         OptionError: a number of samples below 1.
         OutputError: the cache cannot be written.
     """
-    request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress, check)
+    request = Request(spec, input_shape, preprocess, calibration, evaluation, cache, progress, check, tuple(inputs))
     path = Path(spec)
+    if request.several and (spec == "digits" or (spec and path.is_dir())):
+        raise DataError(
+            f"{spec} holds images, which fill one input; the model has {len(inputs)}: {named(inputs)}. Give an .npz "
+            "file with an array for each, or package.module:factory."
+        )
     if spec and path.is_dir():
         return from_image_folder(path, request, outputs)
     if spec == "digits":

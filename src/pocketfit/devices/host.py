@@ -37,14 +37,14 @@ def measure(
 
     Args:
         runtime: opens the artifact.
-        artifact: its input shape is the one `Session.run` takes.
+        artifact: its input shapes are those `Session.run` takes.
         threads: handed to the runtime.
         runs: least number of timed inferences.
         warmup: inferences before, untimed.
         min_seconds: go on beyond `runs` until this much time is spent, so that a model of microseconds is timed well.
     """
     session = runtime.open(artifact, threads=threads)
-    inputs = [_example(artifact.input.shape)]
+    inputs = [_example(given.shape) for given in artifact.inputs]
     for _ in range(warmup):
         session.run(inputs)
     times_ns: list[int] = []
@@ -98,7 +98,7 @@ def measure_side_by_side(
         warmup: rounds before, untimed.
     """
     sessions = [runtime.open(artifact, threads=threads) for artifact in artifacts]
-    inputs = [[_example(artifact.input.shape)] for artifact in artifacts]
+    inputs = [[_example(given.shape) for given in artifact.inputs] for artifact in artifacts]
     times_ns: list[list[int]] = [[] for _ in artifacts]
     for number in range(warmup + rounds):
         for session, given, times in zip(sessions, inputs, times_ns, strict=True):

@@ -11,6 +11,7 @@ from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError
+from pocketfit.graph.running import arguments
 
 __all__ = ["Pass", "outputs", "relative_error"]
 
@@ -38,7 +39,7 @@ class Pass(ABC):
 
         Args:
             module: the graph, changed in place.
-            example: an input of the graph.
+            example: an input of the graph; rows where it has several.
 
         Returns:
             The number of changes.
@@ -46,7 +47,7 @@ class Pass(ABC):
         Raises:
             ModelError: the pass broke its promise; the model is not to be used.
         """
-        changes, _ = self.checked(module, example, outputs(module, example))
+        changes, _ = self.checked(module, example, outputs(module, *arguments(module, example)))
         return changes
 
     def checked(
@@ -57,7 +58,7 @@ class Pass(ABC):
         if changes == 0:
             return 0, before
         self._check_structure(module, inputs)
-        after = outputs(module, example)
+        after = outputs(module, *arguments(module, example))
         self._check_outputs(before, after)
         return changes, after
 
@@ -103,9 +104,9 @@ def _inputs(module: GraphModule) -> tuple[str, ...]:
     return tuple(node.name for node in module.graph.nodes if node.op == "placeholder")
 
 
-def outputs(module: nn.Module, example: torch.Tensor) -> list[torch.Tensor]:
-    """All tensors that a module returns for an input."""
-    # A copy goes in, because a graph that writes into its input must not change what the next run gets.
+def outputs(module: nn.Module, *inputs: torch.Tensor) -> list[torch.Tensor]:
+    """All tensors that a module returns for its inputs."""
+    # Copies go in, because a graph that writes into its input must not change what the next run gets.
     with torch.no_grad():
-        leaves = pytree.tree_leaves(module(example.clone()))
+        leaves = pytree.tree_leaves(module(*(tensor.clone() for tensor in inputs)))
     return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]

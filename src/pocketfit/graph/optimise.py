@@ -22,6 +22,7 @@ from pocketfit.graph.remove_dead_code import RemoveDeadCode
 from pocketfit.graph.remove_duplicates import RemoveDuplicates
 from pocketfit.graph.remove_identity import RemoveIdentity
 from pocketfit.graph.remove_in_place import RemoveInPlace
+from pocketfit.graph.running import arguments
 from pocketfit.graph.split_packed_projections import SplitPackedProjections
 from pocketfit.graph.unroll_recurrent import UnrollRecurrent
 from pocketfit.graph.write_out_shorthands import WriteOutShorthands
@@ -68,7 +69,7 @@ def optimise(
     Raises:
         ModelError: a pass would have changed what the model computes.
     """
-    answers = outputs(graph_module, example)
+    answers = outputs(graph_module, *arguments(graph_module, example))
     for graph_pass in DEFAULT_PASSES:
         changes, answers = graph_pass.checked(graph_module, example, answers)
         if told is not None:

@@ -15,6 +15,8 @@ from torch.fx import GraphModule, Interpreter, Node
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from pocketfit.graph.running import arguments
+
 __all__ = ["Record", "record"]
 
 _Shape = tuple[int, ...]
@@ -40,10 +42,10 @@ class Record:
 
 
 def record(graph: GraphModule, example: torch.Tensor) -> tuple[Record, ...]:
-    """Run the graph once and return a record per node, in the graph's order."""
+    """Run the graph once, on rows where it has several inputs, and return a record per node, in the graph's order."""
     recorder = _Recorder(graph)
     with torch.no_grad(), recorder.flops:
-        recorder.run(example)
+        recorder.run(*arguments(graph, example))
     return tuple(recorder.records.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
-__all__ = ["joined", "plain_copy", "run_graph"]
+__all__ = ["arguments", "joined", "plain_copy", "run_graph"]
 
 
 def plain_copy(graph: GraphModule) -> GraphModule:
@@ -25,19 +26,34 @@ def run_graph(
 
     Args:
         graph: takes a batch.
-        batches: float32 arrays, batch first.
+        batches: float32 arrays, batch first; rows where the graph has several inputs.
         progress: called with the number of samples of each finished batch.
     """
     outputs = []
     with torch.no_grad():
         for batch in batches:
-            outputs.append(joined(graph(torch.from_numpy(batch))).float().numpy())
+            outputs.append(joined(graph(*arguments(graph, torch.from_numpy(batch)))).float().numpy())
             if progress is not None:
                 progress(len(batch))
     return np.concatenate(outputs)
 
 
 def joined(result: object) -> torch.Tensor:
-    """What a graph returned as one tensor: a single output as it is, several flattened and one behind the other, N×…"""
+    """Tensors, however nested, as one: a single one as it is, several flattened and one behind the other, N×…"""
     tensors = [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
     return tensors[0] if len(tensors) == 1 else torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
+
+
+def arguments(graph: GraphModule, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """A batch as a graph's inputs: itself for a single one; rows, as `joined` makes them, apart for several.
+
+    Args:
+        graph: from `torch.export`.
+        batch: N×(shape of the only input), or N×(numbers of all inputs together).
+    """
+    nodes = graph.graph.find_nodes(op="placeholder")
+    if len(nodes) == 1:
+        return (batch,)
+    shapes = [node.meta["val"].shape[1:] for node in nodes]
+    parts = torch.split(batch, [math.prod(shape) for shape in shapes], dim=1)
+    return tuple(part.reshape(len(batch), *shape) for part, shape in zip(parts, shapes, strict=True))

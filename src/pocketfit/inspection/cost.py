@@ -77,7 +77,7 @@ def inspect_model(model: LoadedModel) -> Inspection:
     Args:
         model: in its canonical form; it is not changed.
     """
-    example = torch.zeros(model.input.shape, dtype=getattr(torch, model.input.dtype))
+    example = torch.zeros(1, *model.row_shape)
     records = record(model.graph, example)
     layers = _layers(records)
     steps = _steps(records)

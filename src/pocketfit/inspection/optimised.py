@@ -13,7 +13,11 @@ from torch.fx import GraphModule
 from pocketfit.graph import Pass, optimise
 from pocketfit.graph.calls import by_op, op_name
 from pocketfit.graph.recorder import Record, record
+from pocketfit.graph.running import joined
+from pocketfit.models.canonical import random_inputs
 from pocketfit.models.export import raw_graph
+from pocketfit.models.source import shapes_of
+from pocketfit.types import InputShape
 
 __all__ = ["GraphCost", "Optimised", "PassChanges", "explain_passes"]
 
@@ -53,18 +57,18 @@ class Optimised:
     passes: tuple[PassChanges, ...] = field(default_factory=tuple)
 
 
-def explain_passes(module: nn.Module, input_shape: tuple[int, ...]) -> Optimised:
+def explain_passes(module: nn.Module, input_shape: InputShape) -> Optimised:
     """Export a module and run the passes, each of which proves on one sample that it changes no answer.
 
     Args:
         module: in eval mode, in float32; it is not changed.
-        input_shape: without the batch.
+        input_shape: without the batch, one for each of several inputs.
 
     Raises:
-        ModelError: the module cannot be exported for one input and one output, or a pass broke its promise.
+        ModelError: the module cannot be exported for these inputs, or a pass broke its promise.
     """
-    example = torch.randn(1, *input_shape, generator=torch.Generator().manual_seed(0))
-    graph = raw_graph(module, example, dynamic_batch=False)
+    inputs = random_inputs(shapes_of(input_shape))[0]
+    graph, example = raw_graph(module, inputs, dynamic_batch=False), joined(inputs)
     before = _cost(graph, example)
     passes: list[PassChanges] = []
 

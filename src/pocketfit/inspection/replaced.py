@@ -59,7 +59,7 @@ def find_replacements(names: Sequence[str]) -> tuple[Replacement, ...]:
 def random_samples(model: LoadedModel) -> list[np.ndarray]:
     """Inputs to measure with where there are no data: normal numbers, always the same."""
     generator = np.random.default_rng(0)
-    return [generator.standard_normal(model.input.shape, dtype=np.float32) for _ in range(RANDOM_SAMPLES)]
+    return [generator.standard_normal((1, *model.row_shape), dtype=np.float32) for _ in range(RANDOM_SAMPLES)]
 
 
 def replace_ops(
@@ -84,7 +84,7 @@ def replace_ops(
         raise OptionError(f"--replace: {model.name} has none of these ops. Leave the option out.")
     rows.append(_row(model, replacements, ALL, "", samples, expected))
     graph, _ = _done(model, replacements)
-    changed = canonicalise(graph, model.input.shape[1:], name=model.name, source=model.source)
+    changed = canonicalise(graph, model.input_shape, name=model.name, source=model.source)
     return replace(changed, preprocess=model.preprocess), tuple(rows)
 
 

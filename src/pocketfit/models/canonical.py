@@ -1,4 +1,4 @@
-"""The canonical form of a model: one aten graph, one input, proved to compute what the module does."""
+"""The canonical form of a model: one aten graph, proved to compute what the module does."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch.utils import _pytree as pytree
 
 from pocketfit.contract import Contract
 from pocketfit.errors import ModelError, PocketfitError
-from pocketfit.graph.base import relative_error
+from pocketfit.graph.base import outputs, relative_error
 from pocketfit.graph.running import joined
 from pocketfit.importing import origin
 from pocketfit.models.checkpoint import check_finite
 from pocketfit.models.export import canonical_graph, check_signature
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.models.reference import answers
-from pocketfit.types import LoadedModel, TensorSpec
+from pocketfit.models.source import shapes_of
+from pocketfit.types import InputShape, LoadedModel, TensorSpec
 
-__all__ = ["canonicalise", "prepare", "source_of"]
+__all__ = ["canonicalise", "prepare", "random_inputs", "source_of"]
 
 # Folding batch-norm and a different batch size round differently; over the depth of real networks this stays below
 # 1e-5 of the output range, while a wrong graph is off by far more than 1e-4.
@@ -30,7 +31,7 @@ TOLERANCE = 1e-4
 
 def canonicalise(
     module: nn.Module,
-    input_shape: tuple[int, ...],
+    input_shape: InputShape,
     *,
     name: str,
     source: str = "",
@@ -39,8 +40,8 @@ def canonicalise(
     """Bring a float module into canonical form; it is put into eval mode and float32.
 
     Args:
-        module: takes one float32 tensor and returns one, or several in a tuple, list or dict.
-        input_shape: without the batch, such as (3, 224, 224).
+        module: takes one float32 tensor or several, and returns one, or several in a tuple, list or dict.
+        input_shape: without the batch, such as (3, 224, 224); for several inputs one shape for each.
         name: short name for tables and file names.
         source: what the user wrote, for the report.
         preprocess: recorded with the model.
@@ -51,21 +52,24 @@ def canonicalise(
     """
     prepare(module)
     check_finite(module.state_dict(), name)
-    check_signature(module)
-    samples = _samples(input_shape)
+    shapes = shapes_of(input_shape)
+    check_signature(module, len(shapes))
+    samples = random_inputs(shapes)
     returned = answers(module, samples)
     graph, dynamic_batch = _graph(module, samples, [joined(tensors) for tensors in returned])
     output, *more = _outputs(graph, returned[0])
+    first, *others = _inputs(graph, shapes)
     return LoadedModel(
         name=name,
         source=source,
         graph=graph,
-        input=TensorSpec(_placeholder(graph).name, (1, *input_shape)),
+        input=first,
         output=output,
         dynamic_batch=dynamic_batch,
         fingerprint=fingerprint(graph),
         preprocess=preprocess,
         more_outputs=tuple(more),
+        more_inputs=tuple(others),
     )
 
 
@@ -85,18 +89,23 @@ def prepare(module: nn.Module) -> None:
     module.float().requires_grad_(False)
 
 
-def _samples(input_shape: tuple[int, ...]) -> list[torch.Tensor]:
+def random_inputs(shapes: Sequence[tuple[int, ...]]) -> list[tuple[torch.Tensor, ...]]:
+    """Three samples of noise, each with batch 1, the same every time."""
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(1, *input_shape, generator=generator) for _ in range(3)]
+    return [tuple(torch.randn(1, *shape, generator=generator) for shape in shapes) for _ in range(3)]
+
+
+def _batch(samples: Sequence[tuple[torch.Tensor, ...]]) -> tuple[torch.Tensor, ...]:
+    return tuple(map(torch.cat, zip(*samples, strict=True)))
 
 
 def _graph(
-    module: nn.Module, samples: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
+    module: nn.Module, samples: Sequence[tuple[torch.Tensor, ...]], expected: Sequence[torch.Tensor]
 ) -> tuple[GraphModule, bool]:
     """The graph and whether it takes any batch size: it does when a batch gives what its samples give one by one."""
     try:
-        graph = canonical_graph(module, torch.cat(list(samples[:2])), dynamic_batch=True)
-        if _error(graph, torch.cat(list(samples)), torch.cat(list(expected))) <= TOLERANCE:
+        graph = canonical_graph(module, _batch(samples[:2]), dynamic_batch=True)
+        if _error(graph, _batch(samples), torch.cat(list(expected))) <= TOLERANCE:
             return graph, True
     # Code that fixes the batch size fails in as many ways as there are operations; the fixed batch below is the answer.
     except Exception:
@@ -105,7 +114,7 @@ def _graph(
 
 
 def _fixed_batch_graph(
-    module: nn.Module, samples: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]
+    module: nn.Module, samples: Sequence[tuple[torch.Tensor, ...]], expected: Sequence[torch.Tensor]
 ) -> GraphModule:
     try:
         graph = canonical_graph(module, samples[0], dynamic_batch=False)
@@ -127,19 +136,20 @@ def _fixed_batch_graph(
     return graph
 
 
-def _error(graph: GraphModule, batch: torch.Tensor, expected: torch.Tensor) -> float:
-    with torch.no_grad():
-        return relative_error(expected, joined(graph(batch.clone())))
+def _error(graph: GraphModule, inputs: Sequence[torch.Tensor], expected: torch.Tensor) -> float:
+    return relative_error(expected, joined(outputs(graph, *inputs)))
 
 
 def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
 
 
-def _placeholder(graph: GraphModule) -> Node:
-    (node,) = graph.graph.find_nodes(op="placeholder")
-    assert isinstance(node, Node)
-    return node
+def _inputs(graph: GraphModule, shapes: Sequence[tuple[int, ...]]) -> list[TensorSpec]:
+    nodes = graph.graph.find_nodes(op="placeholder")
+    unread = [node.name for node in nodes if not node.users]
+    if unread and len(nodes) > 1:
+        raise ModelError(f"No output depends on the input {', '.join(unread)}. Wrap the model in a module without it.")
+    return [TensorSpec(node.name, (1, *shape)) for node, shape in zip(nodes, shapes, strict=True)]
 
 
 def _outputs(graph: GraphModule, returned: Sequence[torch.Tensor]) -> list[TensorSpec]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,18 +16,21 @@ from torch.utils import _pytree as pytree
 from pocketfit.errors import ModelError
 from pocketfit.graph import aliased_writes, optimise
 from pocketfit.graph.remove_identity import remove_assertions
+from pocketfit.graph.running import joined
 from pocketfit.models.quiet import quiet
 from pocketfit.types import LoadedModel
 
 __all__ = ["canonical_graph", "check_signature", "export_model", "export_program", "graph_of", "raw_graph"]
 
+Inputs = tuple[torch.Tensor, ...]
 
-def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
+
+def canonical_graph(module: nn.Module, example: Inputs, *, dynamic_batch: bool) -> GraphModule:
     """Export, optimise, and export again, so that node names are those that saving and restoring will give.
 
     Args:
         module: in eval mode.
-        example: float32, batch 2 for a dynamic batch, otherwise 1.
+        example: its float32 inputs, with batch 2 for a dynamic batch, otherwise 1.
         dynamic_batch: whether the graph is to take any batch size.
 
     Raises:
@@ -33,11 +39,11 @@ def canonical_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: 
     """
     graph = raw_graph(module, example, dynamic_batch=dynamic_batch)
     # The passes are checked on one sample: running the model is what takes the time here.
-    optimise(graph, example[:1])
+    optimise(graph, joined(example)[:1])
     return graph_of(export_program(graph, example, dynamic_batch=dynamic_batch))
 
 
-def raw_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> GraphModule:
+def raw_graph(module: nn.Module, example: Inputs, *, dynamic_batch: bool) -> GraphModule:
     """Export, and nothing else: the graph as the passes are given it; arguments and errors are `canonical_graph`'s."""
     program = export_program(module, example, dynamic_batch=dynamic_batch)
     graph = graph_of(program)
@@ -46,36 +52,44 @@ def raw_graph(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) 
         with quiet():
             graph = graph_of(program.run_decompositions({}))
     _return_tensors(graph)
+    _name_inputs(graph, getattr(module, "input_names", ()))
     return graph
 
 
-def export_program(module: nn.Module, example: torch.Tensor, *, dynamic_batch: bool) -> ExportedProgram:
+def export_program(module: nn.Module, example: Inputs, *, dynamic_batch: bool) -> ExportedProgram:
     """`torch.export.export` with the batch dynamic or fixed to that of the example."""
-    shapes = ({0: Dim.DYNAMIC},) if dynamic_batch else None
+    shapes = _any_batch(module, len(example)) if dynamic_batch else None
     # Where gradients are off already, a torch.no_grad() inside the model leaves no trace in the graph.
     with quiet(), torch.no_grad():
-        return torch.export.export(module, (example,), dynamic_shapes=shapes)
+        return torch.export.export(module, example, dynamic_shapes=shapes)
+
+
+def _any_batch(module: nn.Module, inputs: int) -> tuple[Any, ...]:
+    """Dynamic shapes as torch wants them: those of `*inputs` in a tuple of their own."""
+    bound = inspect.signature(module.forward).bind(*({0: Dim.DYNAMIC} for _ in range(inputs)))
+    return tuple(bound.arguments.values())
 
 
 def export_model(model: LoadedModel) -> ExportedProgram:
     """A model's graph as a program, with the batch that the model takes."""
-    example = torch.zeros(2 if model.dynamic_batch else 1, *model.input.shape[1:])
+    example = tuple(torch.zeros(2 if model.dynamic_batch else 1, *one.shape[1:]) for one in model.inputs)
     return export_program(model.graph, example, dynamic_batch=model.dynamic_batch)
 
 
-def check_signature(module: nn.Module) -> None:
-    """Refuse a module whose `forward` cannot be called with one tensor.
+def check_signature(module: nn.Module, inputs: int) -> None:
+    """Refuse a module whose `forward` cannot be called with so many tensors.
 
     Raises:
         ModelError: naming the inputs it wants.
     """
     try:
-        inspect.signature(module.forward).bind(object())
+        inspect.signature(module.forward).bind(*(object() for _ in range(inputs)))
     except TypeError:
         wanted = list(inspect.signature(module.forward).parameters)
         raise ModelError(
-            f"forward({', '.join(wanted)}) does not take exactly one input. "
-            "Pocketfit fits models with one image input: wrap yours in a module that fills in the rest."
+            f"forward({', '.join(wanted)}) cannot be called with {inputs} input{'s' if inputs > 1 else ''}. "
+            "Give a shape for each, such as --input 3x224x224+10, or wrap the model in a module that fills in "
+            "the rest."
         ) from None
 
 
@@ -95,6 +109,18 @@ def _return_tensors(graph: GraphModule) -> None:
     output.args = (tensors,)
     returned = 0 if len(tensors) == 1 else tensors
     codegen.pytree_info = codegen.pytree_info._replace(out_spec=pytree.tree_structure(returned))
+    graph.recompile()
+
+
+def _name_inputs(graph: GraphModule, names: Sequence[str]) -> None:
+    """Give the inputs the names that a module of `forward(*inputs)` knows them by."""
+    for node, name in zip(graph.graph.find_nodes(op="placeholder"), names, strict=False):
+        node._rename(re.sub(r"\W", "_", name))
+        node.target = node.name
+    codegen = graph.graph._codegen
+    assert isinstance(codegen, torch.fx.graph._PyTreeCodeGen)
+    inputs = [node.name for node in graph.graph.find_nodes(op="placeholder")]
+    codegen.pytree_info = codegen.pytree_info._replace(orig_args=inputs)
     graph.recompile()
 
 

@@ -17,18 +17,18 @@ __all__ = ["from_exported", "read_program"]
 
 
 def from_exported(path: Path) -> Source:
-    """Read a `.pt2` file; its input shape comes from the graph.
+    """Read a `.pt2` file; its input shapes come from the graph.
 
     Raises:
-        ModelError: the file is missing, damaged or unsafe, or its graph has several inputs.
+        ModelError: the file is missing, damaged or unsafe, or its graph has no inputs or of no fixed size.
     """
     program = read_program(path)
-    inputs = program.graph_signature.user_inputs
-    if len(inputs) != 1:
-        raise ModelError(f"{path} has {len(inputs)} inputs; Pocketfit fits models with one. Export one with one input.")
+    shapes = [_input_shape(program, str(name), path) for name in program.graph_signature.user_inputs]
+    if not shapes:
+        raise ModelError(f"{path} has no inputs. Export a module that takes some.")
     module = program.module(check_guards=False)
     assert isinstance(module, GraphModule)
-    return Source(module, path.stem, _input_shape(program, str(inputs[0]), path))
+    return Source(module, path.stem, shapes[0] if len(shapes) == 1 else tuple(shapes))
 
 
 def read_program(path: Path) -> ExportedProgram:

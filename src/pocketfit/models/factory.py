@@ -10,6 +10,7 @@ from pocketfit.contract import Contract
 from pocketfit.errors import ModelError
 from pocketfit.importing import call, resolve
 from pocketfit.models.source import Source
+from pocketfit.types import InputShape
 
 __all__ = ["from_factory"]
 
@@ -21,8 +22,8 @@ _NAMELESS = frozenset(
 def from_factory(spec: str) -> Source:
     """Build the module that `package.module:factory` or `file.py:factory` returns.
 
-    Metadata is read from the module where it is there: `module.input_shape = (3, 224, 224)` and
-    `module.preprocess = Contract(...)`.
+    Metadata is read from the module where it is there: `module.input_shape = (3, 224, 224)`, or for several inputs
+    `((3, 224, 224), (10,))`, and `module.preprocess = Contract(...)`.
 
     Raises:
         ModelError: the code cannot be imported, fails, or returns something else.
@@ -42,13 +43,22 @@ def _name(spec: str) -> str:
     return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
 
 
-def _input_shape(spec: str, module: nn.Module) -> tuple[int, ...] | None:
+def _input_shape(spec: str, module: nn.Module) -> InputShape | None:
     shape = getattr(module, "input_shape", None)
     if shape is None or callable(shape):
         return None
-    if isinstance(shape, tuple | list) and shape and all(isinstance(size, int) and size > 0 for size in shape):
+    if _is_shape(shape):
         return tuple(shape)
-    raise ModelError(f"{spec} has input_shape = {shape!r}; write it as channels, height, width, such as (3, 224, 224).")
+    if isinstance(shape, tuple | list) and shape and all(map(_is_shape, shape)):
+        return tuple(map(tuple, shape))
+    raise ModelError(
+        f"{spec} has input_shape = {shape!r}; write it as channels, height, width, such as (3, 224, 224), or for "
+        "several inputs as one such shape for each."
+    )
+
+
+def _is_shape(shape: object) -> bool:
+    return isinstance(shape, tuple | list) and bool(shape) and all(isinstance(n, int) and n > 0 for n in shape)
 
 
 def _preprocess(module: nn.Module) -> Contract | None:

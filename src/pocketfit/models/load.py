@@ -16,12 +16,12 @@ from pocketfit.models.exported import from_exported
 from pocketfit.models.factory import from_factory
 from pocketfit.models.keras_source import from_keras
 from pocketfit.models.onnx_source import from_onnx, is_onnx
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, only_shape
 from pocketfit.models.tensorflow_source import from_tensorflow, is_tensorflow
 from pocketfit.models.timm_source import from_timm
 from pocketfit.models.torchscript_source import from_torchscript, is_torchscript
 from pocketfit.models.zoo_source import from_zoo
-from pocketfit.types import LoadedModel
+from pocketfit.types import InputShape, LoadedModel
 
 __all__ = ["find_source", "load_model"]
 
@@ -32,7 +32,7 @@ def load_model(
     spec: str,
     *,
     weights: Path | None = None,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: InputShape | None = None,
     name: str | None = None,
 ) -> LoadedModel:
     """Load a model and bring it into canonical form.
@@ -44,7 +44,8 @@ def load_model(
             `.tflite` file or the folder of a SavedModel.
         weights: state dict (`.pth`, `.pt`, `.safetensors`) to put into the module; never with one of these files, which
             have their own.
-        input_shape: channels, height, width without the batch; where None, the model has to say.
+        input_shape: channels, height, width without the batch, or a shape for each of several inputs; where None, the
+            model has to say.
         name: short name for tables and file names; where None, taken from `spec`.
 
     Raises:
@@ -61,7 +62,7 @@ def find_source(
     spec: str,
     *,
     weights: Path | None = None,
-    input_shape: tuple[int, ...] | None = None,
+    input_shape: InputShape | None = None,
     name: str | None = None,
 ) -> Source:
     """Build the module that a specification names and load its weights; arguments and errors are `load_model`'s."""
@@ -75,9 +76,9 @@ def find_source(
     return replace(source, input_shape=_known(source, spec))
 
 
-def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None) -> Source:
+def _source(spec: str, weights: Path | None, input_shape: InputShape | None) -> Source:
     if spec.startswith(TIMM):
-        return from_timm(spec.removeprefix(TIMM), input_shape)
+        return from_timm(spec.removeprefix(TIMM), _one(input_shape, spec))
     if spec.startswith(ZOO):
         return from_zoo(spec.removeprefix(ZOO))
     from_file = _file_reader(spec)
@@ -90,7 +91,7 @@ def _source(spec: str, weights: Path | None, input_shape: tuple[int, ...] | None
     raise ModelError(f"{spec!r} is not a model that Pocketfit can load. {_advice(spec)}")
 
 
-def _file_reader(spec: str) -> Callable[[str, tuple[int, ...] | None], Source] | None:
+def _file_reader(spec: str) -> Callable[[str, InputShape | None], Source] | None:
     """What reads a file that holds layers and weights; None where the specification names none."""
     if is_onnx(spec):
         return from_onnx
@@ -103,10 +104,14 @@ def _file_reader(spec: str) -> Callable[[str, tuple[int, ...] | None], Source] |
     return (lambda path, _: from_exported(Path(path))) if Path(spec).suffix == ".pt2" else None
 
 
-def _known(source: Source, spec: str) -> tuple[int, ...]:
+def _one(shape: InputShape | None, spec: str) -> tuple[int, ...] | None:
+    return None if shape is None else only_shape(shape, f"{spec} is for")
+
+
+def _known(source: Source, spec: str) -> InputShape:
     if source.input_shape is None:
         raise ModelError(
-            f"{spec} does not say what input it takes. Give --input, such as --input 3x224x224, "
+            f"{spec} does not say what input it takes. Give --input, such as --input 3x224x224 (3x224x224+10 for two), "
             "or set module.input_shape = (3, 224, 224) in the factory."
         )
     return source.input_shape

@@ -11,16 +11,17 @@ from torch.utils import _pytree as pytree
 
 from pocketfit.errors import ModelError
 from pocketfit.models.quiet import quiet
+from pocketfit.rows import spelled
 
 __all__ = ["answers"]
 
 
-def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+def answers(module: nn.Module, samples: Sequence[tuple[torch.Tensor, ...]]) -> list[tuple[torch.Tensor, ...]]:
     """Run the module on each sample.
 
     Args:
         module: in eval mode.
-        samples: float32 inputs with batch 1.
+        samples: of each its float32 inputs, with batch 1.
 
     Returns:
         Per sample the float tensors that the module returns, each with batch 1.
@@ -30,7 +31,7 @@ def answers(module: nn.Module, samples: Sequence[torch.Tensor]) -> list[tuple[to
     """
     with torch.no_grad(), quiet(), _entered(module) as layers:
         try:
-            outputs = [module(sample.clone()) for sample in samples]
+            outputs = [module(*(tensor.clone() for tensor in sample)) for sample in samples]
         # Any layer may complain in its own way; which one it was is what helps.
         except Exception as error:
             raise ModelError(_complaint(samples[0], error, layers)) from error
@@ -56,13 +57,14 @@ def _pop(stack: list[str]) -> None:
     stack.pop()
 
 
-def _complaint(sample: torch.Tensor, error: Exception, layers: Sequence[str]) -> str:
-    shape = "x".join(str(size) for size in sample.shape[1:])
+def _complaint(sample: tuple[torch.Tensor, ...], error: Exception, layers: Sequence[str]) -> str:
+    shape = spelled(tensor.shape[1:] for tensor in sample)
     where = f" in {layers[-1]}" if layers and layers[-1] else ""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     return (
         f"The model does not take the input {shape}{where}: {type(error).__name__}: {first}\n"
-        "Give the input it was made for as --input channels x height x width, such as --input 3x224x224."
+        "Give the input it was made for as --input channels x height x width, such as --input 3x224x224; several "
+        "inputs are joined by +: 3x224x224+10."
     )
 
 

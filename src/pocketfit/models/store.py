@@ -34,6 +34,7 @@ class _Fields:
     fingerprint: str
     preprocess: Contract | None
     more_outputs: tuple[TensorSpec, ...] = ()
+    more_inputs: tuple[TensorSpec, ...] = ()
 
 
 _ADAPTER = TypeAdapter(_Fields)

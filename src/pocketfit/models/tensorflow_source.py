@@ -22,6 +22,7 @@ from pocketfit.models.onnx_model.module import OnnxModule
 from pocketfit.models.onnx_model.read import read_file
 from pocketfit.models.onnx_source import from_model
 from pocketfit.models.source import Source, channels_first
+from pocketfit.types import InputShape
 
 __all__ = ["from_tensorflow", "is_tensorflow"]
 
@@ -39,7 +40,7 @@ def is_tensorflow(spec: str) -> bool:
     return path.suffix == _LITE or (path / "saved_model.pb").is_file()
 
 
-def from_tensorflow(spec: str, input_shape: tuple[int, ...] | None = None) -> Source:
+def from_tensorflow(spec: str, input_shape: InputShape | None = None) -> Source:
     """Turn the file into ONNX by tf2onnx, read that, and prove that the module answers as TensorFlow does.
 
     TensorFlow works in a child process. It runs what a SavedModel calls its initializer while it loads it, and its
@@ -49,11 +50,12 @@ def from_tensorflow(spec: str, input_shape: tuple[int, ...] | None = None) -> So
     Args:
         spec: path of a `.tflite` file or of a SavedModel's folder; `path#name` for one of several outputs, or
             some of them, joined by commas.
-        input_shape: without the batch, channels first; needed where the file leaves sizes open.
+        input_shape: without the batch, channels first; needed where the file leaves sizes open, which of several inputs
+            it must not.
 
     Raises:
         RuntimeMissing: TensorFlow or tf2onnx is not installed.
-        ModelError: the file is missing, damaged or quantized, has several inputs, has ops without a counterpart, or the
+        ModelError: the file is missing, damaged or quantized, has ops without a counterpart, or the
             module computes something else.
     """
     path, output = _split(spec)
@@ -84,7 +86,7 @@ def _check_installed() -> None:
         )
 
 
-def _convert(path: Path, shape: tuple[int, ...] | None, folder: Path) -> None:
+def _convert(path: Path, shape: InputShape | None, folder: Path) -> None:
     """Let the child process do it, and tell what it says."""
     (folder / "request.json").write_text(json.dumps({"path": str(path.resolve()), "shape": shape}))
     # -P: the folder of the script stays out of the path, so that nothing in it is taken for a package.
@@ -116,13 +118,25 @@ def _outcome(folder: Path) -> Any:
 
 
 def _check_parity(module: OnnxModule, folder: Path, path: Path) -> None:
-    for question in sorted(folder.glob("question_*.npy")):
-        image = torch.from_numpy(np.load(question))
-        with np.load(folder / question.name.replace("question", "answer").replace(".npy", ".npz")) as answers:
-            expected = [torch.from_numpy(answers[name]) for name in module.program.outputs]
-        if module.channels_last:
-            image, *expected = (channels_first(one) for one in (image, *expected))
-        error = max(map(_difference, expected, outputs(module, image)))
+    questions = sorted(folder.glob("question_*.npz"))
+    if not questions and len(module.program.inputs) > 1:
+        raise ModelError(
+            f"{path} has {len(module.program.inputs)} inputs and leaves sizes open, so nothing proves what it "
+            "computes. Save it with fixed sizes; the batch may stay open."
+        )
+    for question in questions:
+        with (
+            np.load(question) as given,
+            np.load(question.with_name(question.name.replace("question", "answer"))) as said,
+        ):
+            names = list(given) if len(given) == 1 else [one.name for one in module.program.inputs]
+            inputs = [torch.from_numpy(given[name]) for name in names]
+            expected = [torch.from_numpy(said[name]) for name in module.program.outputs]
+        if any(module.channels_last):
+            expected = [channels_first(one) for one in expected]
+        turned = zip(inputs, module.channels_last, strict=True)
+        inputs = [channels_first(one) if last else one for one, last in turned]
+        error = max(map(_difference, expected, outputs(module, *inputs)))
         if error > TOLERANCE:
             raise ModelError(
                 f"The module made from {path} differs from TensorFlow by {error:.2g} of the output's range; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch.utils import _pytree as pytree
 from pocketfit.errors import ModelError
 from pocketfit.graph.base import relative_error
 from pocketfit.models.quiet import quiet
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, shapes_of
 from pocketfit.models.torchscript.module import ScriptedModel
 from pocketfit.models.torchscript.safety import check_nodes, check_script, is_script
+from pocketfit.rows import spelled
+from pocketfit.types import InputShape
 
 __all__ = ["from_torchscript", "is_torchscript"]
 
@@ -32,27 +35,29 @@ def is_torchscript(spec: str) -> bool:
     return path.suffix in SUFFIXES or (path.suffix in SHARED_SUFFIXES and path.is_file() and is_script(path))
 
 
-def from_torchscript(path: Path, input_shape: tuple[int, ...] | None = None) -> Source:
+def from_torchscript(path: Path, input_shape: InputShape | None = None) -> Source:
     """Read a traced, scripted or frozen module, and prove that what is made of it answers as the file does.
 
     Nothing of the file is run before it was looked through: see `torchscript.safety`.
 
     Args:
         path: of the file.
-        input_shape: without the batch; a TorchScript file does not say it.
+        input_shape: without the batch, one for each of several inputs; a TorchScript file does not say it.
 
     Raises:
-        ModelError: the file is missing, damaged or unsafe, takes several inputs, uses what has no counterpart in a
-            graph, or what is made of it answers otherwise.
+        ModelError: the file is missing, damaged or unsafe, takes another number of inputs, uses what has no counterpart
+            in a graph, or what is made of it answers otherwise.
     """
     if not path.is_file():
         raise ModelError(f"{path} is not a file. Give the path of a TorchScript file.")
     check_script(path)
     script, unit = _load(path)
     check_nodes(script, path)
-    module = ScriptedModel(script, lambda name: unit.find_function(name).graph, _defaults(script, path)).eval()
-    if input_shape is not None:
-        _check_parity(script, module, input_shape)
+    shapes = None if input_shape is None else shapes_of(input_shape)
+    defaults, names = _defaults(script, path, shapes)
+    module = ScriptedModel(script, lambda name: unit.find_function(name).graph, defaults, names).eval()
+    if shapes is not None:
+        _check_parity(script, module, shapes)
     return Source(module, path.stem, input_shape)
 
 
@@ -72,23 +77,26 @@ def _load(path: Path) -> tuple[Any, Any]:
         ) from error
 
 
-def _defaults(script: Any, path: Path) -> list[Any]:
-    """What is filled in behind the first input."""
+def _defaults(script: Any, path: Path, shapes: Sequence[tuple[int, ...]] | None) -> tuple[list[Any], list[str]]:
+    """What is filled in behind the inputs, and the names of several inputs."""
     _, *inputs = script._c._get_method("forward").schema.arguments
     needed = [one.name for one in inputs if not one.has_default_value()]
-    if not inputs or len(needed) > 1 or (needed and needed[0] != inputs[0].name):
+    count = max(1, len(needed)) if shapes is None else len(shapes)
+    if not len(needed) <= count <= len(inputs):
         raise ModelError(
-            f"{path} takes {len(needed)} inputs: {', '.join(needed) or 'none'}. Pocketfit fits models with one. "
-            "Script or trace a module that fills in the others."
+            f"{path} takes {len(needed)} inputs: {', '.join(needed) or 'none'}; --input names {count}. Join their "
+            "shapes by +, such as 3x224x224+10, or script or trace a module that fills in the others."
         )
-    return [one.default_value for one in inputs[1:]]
+    names = [one.name for one in inputs[:count]] if count > 1 else ["input"]
+    return [one.default_value for one in inputs[count:]], names
 
 
-def _check_parity(script: Any, module: nn.Module, shape: tuple[int, ...]) -> None:
+def _check_parity(script: Any, module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> None:
     generator = torch.Generator().manual_seed(0)
-    for image in (torch.randn(1, *shape, generator=generator), torch.rand(1, *shape, generator=generator)):
+    for numbers in (torch.randn, torch.rand):
+        inputs = [numbers(1, *shape, generator=generator) for shape in shapes]
         with torch.no_grad(), quiet():
-            difference = _difference(_reference(script, image), module(image.clone()))
+            difference = _difference(_reference(script, inputs), module(*(value.clone() for value in inputs)))
         if difference > TOLERANCE:
             raise ModelError(
                 f"The module made from the file differs from it by {difference:.2g} of the output's range; "
@@ -97,12 +105,12 @@ def _check_parity(script: Any, module: nn.Module, shape: tuple[int, ...]) -> Non
             )
 
 
-def _reference(script: Any, image: Tensor) -> Any:
+def _reference(script: Any, inputs: Sequence[Tensor]) -> Any:
     try:
-        return script(image.clone())
+        return script(*(value.clone() for value in inputs))
     # Any operator may complain in its own way.
     except Exception as error:
-        shape = "x".join(map(str, image.shape[1:]))
+        shape = spelled(value.shape[1:] for value in inputs)
         raise ModelError(
             f"The file cannot be run with the input {shape}: {_last_line(error)}\n"
             "Give the input it was made for as --input channels x height x width, such as --input 3x224x224."

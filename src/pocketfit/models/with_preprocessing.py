@@ -9,7 +9,7 @@ from pocketfit.data.contract.embed import Embedded
 from pocketfit.data.preprocess import input_size, makes
 from pocketfit.errors import OptionError
 from pocketfit.models.canonical import prepare
-from pocketfit.models.source import Source
+from pocketfit.models.source import Source, only_shape
 
 __all__ = ["with_preprocessing"]
 
@@ -28,8 +28,8 @@ def with_preprocessing(source: Source, contract: Contract) -> Source:
     Raises:
         OptionError: the contract does not make what the model takes, or its images are no upright RGB.
     """
-    shape = source.input_shape
-    assert shape is not None
+    assert source.input_shape is not None
+    shape = only_shape(source.input_shape, "--embed-preprocessing is for")
     if not makes(contract, shape):
         raise OptionError(
             f"The preprocessing makes {contract.channels} channels as {contract.layout}, and the model takes "

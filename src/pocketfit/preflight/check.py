@@ -95,7 +95,7 @@ def check(model: LoadedModel, runtimes: Sequence[Runtime]) -> tuple[Outlook, ...
         model: in canonical form.
         runtimes: need not be installed.
     """
-    records = record(model.graph, torch.zeros(model.input.shape))
+    records = record(model.graph, torch.zeros(1, *model.row_shape))
     macs = {one.node.name: one.macs for one in records}
     ops = by_op(model.graph)
     names = [runtime.info.name for runtime in runtimes]

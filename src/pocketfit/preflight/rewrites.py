@@ -17,6 +17,7 @@ from torch.fx import Node
 from pocketfit.errors import ModelError
 from pocketfit.graph.base import outputs, relative_error
 from pocketfit.graph.calls import by_op
+from pocketfit.graph.running import arguments, joined
 from pocketfit.models.canonical import TOLERANCE, canonicalise
 from pocketfit.models.export import export_model, graph_of
 from pocketfit.preflight.support import Verdict, of_op
@@ -78,14 +79,15 @@ def rewrite(model: LoadedModel, ops: Collection[str]) -> LoadedModel:
     """
     table = {target: decomposition for target, decomposition in _decompositions().items() if str(target) in ops}
     graph = graph_of(export_model(model).run_decompositions(table))
-    rewritten = canonicalise(graph, model.input.shape[1:], name=model.name, source=model.source)
+    rewritten = canonicalise(graph, model.input_shape, name=model.name, source=model.source)
     _check_answers(model, rewritten)
     return replace(rewritten, preprocess=model.preprocess)
 
 
 def _check_answers(old: LoadedModel, new: LoadedModel) -> None:
-    example = torch.randn(old.input.shape, generator=torch.Generator().manual_seed(0))
-    (error,) = map(relative_error, outputs(old.graph, example), outputs(new.graph, example))
+    rows = torch.randn(1, *old.row_shape, generator=torch.Generator().manual_seed(0))
+    example = arguments(old.graph, rows)
+    error = relative_error(joined(outputs(old.graph, *example)), joined(outputs(new.graph, *example)))
     if error > TOLERANCE:
         raise ModelError(f"Written out, the model {old.name} answers otherwise: by {error:.2g} of its output's range.")
 

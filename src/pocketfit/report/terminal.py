@@ -12,6 +12,7 @@ from rich.text import Text
 from pocketfit.report.columns import Column, columns
 from pocketfit.report.rows import Row, Verdict, comparison, missed
 from pocketfit.report.wording import float_line, measured_where, not_run_lines, notes, rung_lines
+from pocketfit.rows import spelled
 from pocketfit.types import FitResult, StageTime
 
 __all__ = ["print_fit"]
@@ -58,7 +59,7 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 
 def _what(result: FitResult) -> str:
-    shape = "x".join(map(str, result.input.shape[1:]))
+    shape = spelled(one.shape[1:] for one in (result.input, *result.more_inputs))
     score = f", {line}" if (line := float_line(result)) else ""
     # Without data nothing calibrates, and noise stands in for samples.
     kind = "held-out samples" if result.calibration_samples else "samples of noise"

@@ -46,7 +46,7 @@ def refuse_batch(model: LoadedModel, options: Mapping[str, str], runtime: str) -
 
 
 def export_with_batch(graph: GraphModule, model: LoadedModel, options: Mapping[str, str]) -> ExportedProgram:
-    """`torch.export.export` for an input as the model's, with the batch that the options ask for.
+    """`torch.export.export` for inputs as the model's, with the batch that the options ask for.
 
     Args:
         graph: made from the model's.
@@ -61,7 +61,8 @@ def export_with_batch(graph: GraphModule, model: LoadedModel, options: Mapping[s
 
     dynamic = is_dynamic(options)
     # One sample would be taken for the number 1.
-    example = torch.zeros((2 if dynamic else 1, *model.input.shape[1:]))
-    shapes = ({0: Dim(BATCH, min=1, max=MOST)},) if dynamic else None
+    example = tuple(torch.zeros((2 if dynamic else 1, *given.shape[1:])) for given in model.inputs)
+    batch = Dim(BATCH, min=1, max=MOST)
+    shapes = tuple({0: batch} for _ in example) if dynamic else None
     with torch.no_grad():
-        return torch.export.export(graph, (example,), dynamic_shapes=shapes)
+        return torch.export.export(graph, example, dynamic_shapes=shapes)

@@ -25,8 +25,8 @@ from pocketfit.errors import ConversionError
 from pocketfit.runtimes import require, require_here
 from pocketfit.runtimes.batch import MOST, batch_option, export_with_batch, is_dynamic
 from pocketfit.runtimes.coreml_package import kernels, write_package
+from pocketfit.runtimes.names import named
 from pocketfit.runtimes.options import accepted_options
-from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE_NAMED, first_line
 from pocketfit.types import (
     Artifact,
@@ -88,19 +88,21 @@ class CoreML:
             made = _convert(variant, options, Path(folder))
             spec = made.get_spec()
             write_package(spec, Path(made.weights_dir) / "weight.bin", package)
-        output, *more = named_outputs(variant.model, [output.name for output in spec.description.output])
+        output, *more = named(variant.model.outputs, [output.name for output in spec.description.output])
+        given, *others = named(variant.model.inputs, [given.name for given in spec.description.input])
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(package,),
-            input=TensorSpec(spec.description.input[0].name, variant.model.input.shape),
+            input=given,
             output=output,
             versions={name: metadata.version(name) for name in ("torch", *self.info.packages)},
             notes=_notes(variant, options),
             options=options,
             kernels=kernels(spec),
             more_outputs=tuple(more),
+            more_inputs=tuple(others),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -156,7 +158,7 @@ def _convert(variant: Variant, options: dict[str, str], folder: Path) -> Any:
                 convert_to="mlprogram",
                 compute_precision=coremltools.precision.FLOAT16 if half else coremltools.precision.FLOAT32,
                 minimum_deployment_target=getattr(coremltools.target, f"iOS{options[_IOS_TARGET]}"),
-                inputs=_inputs(variant.model.input) if is_dynamic(options) else None,
+                inputs=_inputs(variant.model.inputs) if is_dynamic(options) else None,
                 outputs=[coremltools.TensorType(name=one.name, dtype=np.float32) for one in variant.model.outputs],
                 pass_pipeline=passes,
                 package_dir=str(folder / "made.mlpackage"),
@@ -166,11 +168,11 @@ def _convert(variant: Variant, options: dict[str, str], folder: Path) -> Any:
             raise _explain(error, said) from error
 
 
-def _inputs(given: TensorSpec) -> list[Any]:
+def _inputs(specs: Sequence[TensorSpec]) -> list[Any]:
     import coremltools
 
     batch = coremltools.RangeDim(lower_bound=1, upper_bound=MOST, default=1)
-    return [coremltools.TensorType(name=given.name, shape=(batch, *given.shape[1:]))]
+    return [coremltools.TensorType(name=given.name, shape=(batch, *given.shape[1:])) for given in specs]
 
 
 @contextlib.contextmanager
@@ -213,12 +215,13 @@ class _Session:
             import coremltools
         units = coremltools.ComputeUnit[_UNITS[artifact.options.get(_COMPUTE_UNITS, "all")]]
         self._model = coremltools.models.MLModel(str(artifact.files[0]), compute_units=units)
-        self._input, self._outputs = artifact.input.name, [output.name for output in artifact.outputs]
+        self._inputs, self._outputs = ([one.name for one in specs] for specs in (artifact.inputs, artifact.outputs))
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
         import numpy as np
 
-        answer = self._model.predict({self._input: np.ascontiguousarray(inputs[0], dtype=np.float32)})
+        given = [np.ascontiguousarray(values, dtype=np.float32) for values in inputs]
+        answer = self._model.predict(dict(zip(self._inputs, given, strict=True)))
         return tuple(np.array(answer[name], dtype=np.float32) for name in self._outputs)
 
     def kernels(self) -> KernelUse:

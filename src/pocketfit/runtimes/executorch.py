@@ -31,6 +31,7 @@ from pocketfit.types import (
     RuntimeInfo,
     RuntimeOption,
     Scheme,
+    TensorSpec,
     Variant,
 )
 
@@ -81,7 +82,7 @@ class ExecuTorch:
         content = _convert(variant, options)
         path = out / "model.pte"
         path.write_bytes(content)
-        _check(path, variant.model.input.shape)
+        _check(path, variant.model.inputs)
         model = variant.model
         return Artifact(
             runtime=self.info.name,
@@ -94,6 +95,7 @@ class ExecuTorch:
             notes=tuple(_notes(variant, path)),
             options=options,
             more_outputs=model.more_outputs,
+            more_inputs=model.more_inputs,
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -140,7 +142,7 @@ def _short(name: str) -> str:
     return name.strip(" '\"").rpartition("_ops.")[2]
 
 
-def _check(path: Path, shape: tuple[int, ...]) -> None:
+def _check(path: Path, inputs: Sequence[TensorSpec]) -> None:
     """Refuse a program that the runtime cannot run."""
     import numpy as np
 
@@ -148,7 +150,7 @@ def _check(path: Path, shape: tuple[int, ...]) -> None:
     if missing:
         raise _refusal(f"has no kernel for {', '.join(missing)}")
     try:
-        Loaded(path, threads=1).run(np.zeros(shape, np.float32))
+        Loaded(path, threads=1).run([np.zeros(given.shape, np.float32) for given in inputs])
     except RuntimeError as error:
         raise _refusal(f"converted the model, and its runtime refuses the file: {error}") from error
 
@@ -178,7 +180,7 @@ class _Session:
         self._program = Loaded(path, threads)
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        return self._program.run(inputs[0])
+        return self._program.run(inputs)
 
     def kernels(self) -> KernelUse:
         program = Program(self._path)

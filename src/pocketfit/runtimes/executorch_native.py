@@ -14,7 +14,7 @@ import sys
 import tempfile
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -47,14 +47,15 @@ class Loaded:
         self._program: tuple[Any, Any] | None = None
         self._ready()
 
-    def run(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Run `forward` once on one float32 array; the outputs are copies."""
+    def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Run `forward` once on float32 arrays; the outputs are copies."""
         import numpy as np
         import torch
 
-        own = torch.from_numpy(np.array(values, np.float32, order="C"))  # it wants to be able to write
+        # It wants to be able to write.
+        own = [torch.from_numpy(np.array(values, np.float32, order="C")) for values in inputs]
         _, method = self._ready()
-        outputs = method([own], clone_outputs=True)
+        outputs = method(own, clone_outputs=True)
         return tuple(output.numpy() for output in outputs)
 
     def _ready(self) -> tuple[Any, Any]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.rows import apart
 from pocketfit.runtimes.delegates import (
     DELEGATE,
     asked_delegate,
@@ -29,7 +30,7 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.litert_arena import arena_of
-from pocketfit.runtimes.litert_format import compact, order_outputs, pack, unpack
+from pocketfit.runtimes.litert_format import compact, order_tensors, pack, unpack
 from pocketfit.runtimes.litert_pixels import take_uint8
 from pocketfit.runtimes.options import accepted_options
 from pocketfit.runtimes.pixels import input_type_option, takes_pixels
@@ -95,18 +96,20 @@ class LiteRT:
         path = out / "model.tflite"
         path.write_bytes(content)
         interpreter = _tried(path)
+        given, *others = map(_spec, interpreter.get_input_details())
         output, *more = map(_spec, interpreter.get_output_details())
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=_spec(interpreter.get_input_details()[0]),
+            input=given,
             output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*notes, *delegate_notes(options[DELEGATE])),
             options=options,
             more_outputs=tuple(more),
+            more_inputs=tuple(others),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -120,11 +123,12 @@ class LiteRT:
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on LiteRT's own kernels, op by op and without a delegate, keeping what each op gives."""
         interpreter = _interpreter(artifact.files[0], threads=1, delegate=False, keep_tensors=True)
-        given = interpreter.get_input_details()[0]
-        interpreter.set_tensor(given["index"], _quantize(sample, given))
+        inputs = interpreter.get_input_details()
+        for given, values in zip(inputs, apart(sample, artifact.inputs), strict=True):
+            interpreter.set_tensor(given["index"], _quantize(values, given))
         interpreter.invoke()
         details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-        for index in _shown(interpreter._get_ops_details(), given["index"]):
+        for index in _shown(interpreter._get_ops_details(), [given["index"] for given in inputs]):
             tensor = details[index]
             if tensor["dtype"].__name__ == "float32" or tensor["quantization"][0]:
                 yield tensor["name"], _restore(interpreter.get_tensor(index), tensor)
@@ -148,13 +152,15 @@ def _convert(variant: Variant) -> Any:
     marker = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static))
     try:
         edge = litert_torch.convert(
-            graph, (torch.zeros(variant.model.input.shape),), quant_config=marker if int8 else None
+            graph,
+            tuple(torch.zeros(given.shape) for given in variant.model.inputs),
+            quant_config=marker if int8 else None,
         )
         model = unpack(edge.model_content())
     except Exception as error:  # MLIR diagnostics come as many types
         raise _explain(error) from error
     lower_barriers(model, barrier)
-    order_outputs(model)
+    order_tensors(model)
     return model
 
 
@@ -192,13 +198,13 @@ def _store_weights_in_half(content: bytes) -> bytes:
     return bytes(caster.quantize().quantized_model)
 
 
-def _shown(ops: Sequence[dict[str, Any]], given: int) -> list[int]:
+def _shown(ops: Sequence[dict[str, Any]], given: Sequence[int]) -> list[int]:
     """Tensors that depend on the input, in the order of the ops, but for those that are only read to be quantized."""
     readers: defaultdict[int, set[str]] = defaultdict(set)
     for op in ops:
         for index in op["inputs"]:
             readers[index].add(op["op_name"])
-    computed = {given: None}
+    computed = dict.fromkeys(given)
     for op in ops:
         if any(index in computed for index in op["inputs"]):
             computed |= dict.fromkeys(map(int, op["outputs"]))
@@ -245,12 +251,12 @@ class _Session:
     def __init__(self, artifact: Artifact, threads: int) -> None:
         self._path = artifact.files[0]
         self._interpreter = _interpreter(self._path, threads=threads, delegate=True)
-        self._input = self._interpreter.get_input_details()[0]
+        self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
         self._gpu, self._acceleration = self._accelerated(asked_delegate(artifact))
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        given = _quantize(inputs[0], self._input)
+        given = [_quantize(values, details) for values, details in zip(inputs, self._inputs, strict=True)]
         answers = self._on_cpu(given) if self._gpu is None else self._gpu.run(given, self._outputs)
         return tuple(_restore(values, output) for values, output in zip(answers, self._outputs, strict=True))
 
@@ -269,8 +275,9 @@ class _Session:
         ops = len(_plain(self._path)._get_ops_details())
         return gpu, Acceleration(asked, asked, gpu.device, gpu.software, (ops, ops) if gpu.whole else None)
 
-    def _on_cpu(self, given: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._input["index"], given)
+    def _on_cpu(self, given: Sequence[np.ndarray]) -> list[np.ndarray]:
+        for details, values in zip(self._inputs, given, strict=True):
+            self._interpreter.set_tensor(details["index"], values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output["index"]) for output in self._outputs]
 

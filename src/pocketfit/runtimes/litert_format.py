@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-__all__ = ["compact", "order_outputs", "pack", "unpack"]
+__all__ = ["compact", "order_tensors", "pack", "unpack"]
 
 IDENTIFIER = b"TFL3"
 # What the schema asks of buffers (force_align), which the generated Python code does not see to.
@@ -25,11 +25,14 @@ def unpack(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content, 0)
 
 
-def order_outputs(model: Any) -> None:
-    """Put the graph's outputs in the order of the model's, in place: only their names in the signature tell it."""
+def order_tensors(model: Any) -> None:
+    """Put inputs and outputs in the order of the model's, in place: only their names in the signature tell it."""
     (signature,) = model.signatureDefs
-    signature.outputs.sort(key=lambda output: int(output.name.rpartition(b"_")[2]))
-    model.subgraphs[signature.subgraphIndex].outputs = [output.tensorIndex for output in signature.outputs]
+    graph = model.subgraphs[signature.subgraphIndex]
+    for tensors in (signature.inputs, signature.outputs):
+        tensors.sort(key=lambda tensor: int(tensor.name.rpartition(b"_")[2]))
+    graph.inputs = [tensor.tensorIndex for tensor in signature.inputs]
+    graph.outputs = [tensor.tensorIndex for tensor in signature.outputs]
 
 
 def compact(model: Any) -> None:

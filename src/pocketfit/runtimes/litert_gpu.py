@@ -53,16 +53,17 @@ class Gpu:
         self.device = adapter["name"]
         self.software = adapter["type"].startswith("CPU")
 
-    def run(self, values: np.ndarray, outputs: Sequence[dict[str, Any]]) -> list[np.ndarray]:
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[dict[str, Any]]) -> list[np.ndarray]:
         """Run once.
 
         Args:
-            values: as the file's input stores them.
+            inputs: as the file stores them.
             outputs: details of the file's outputs, as the interpreter gives them.
         """
         import numpy as np
 
-        self._inputs[0].write(np.ascontiguousarray(values))
+        for buffer, values in zip(self._inputs, inputs, strict=True):
+            buffer.write(np.ascontiguousarray(values))
         self._model.run_by_index(0, self._inputs, self._outputs)
         return [
             np.array(buffer.read(int(np.prod(output["shape"])), output["dtype"])).reshape(output["shape"])

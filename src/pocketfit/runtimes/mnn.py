@@ -19,12 +19,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.rows import apart
 from pocketfit.runtimes import require
 from pocketfit.runtimes.batch import batch_option, is_dynamic
 from pocketfit.runtimes.delegates import (
@@ -37,9 +37,9 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
+from pocketfit.runtimes.names import named
 from pocketfit.runtimes.native_output import caught_output
 from pocketfit.runtimes.options import accepted_options
-from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -100,8 +100,9 @@ class Mnn:
         require(self)
         options = accepted_options(variant, self.info)
         weights = Weights(variant.model, variant.plan)
-        content, given, names = _convert(variant, weights, options)
-        output, *more = named_outputs(variant.model, names)
+        content, inputs, outputs = _convert(variant, weights, options)
+        given, *others = named(variant.model.inputs, inputs)
+        output, *more = named(variant.model.outputs, outputs)
         path = out / "model.mnn"
         path.write_bytes(content)
         artifact = Artifact(
@@ -109,12 +110,13 @@ class Mnn:
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=replace(variant.model.input, name=given),
+            input=given,
             output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*_notes(weights), *delegate_notes(options[DELEGATE])),
             options=options,
             more_outputs=tuple(more),
+            more_inputs=tuple(others),
         )
         _try_once(for_cpu(artifact))
         return artifact
@@ -134,8 +136,9 @@ class Mnn:
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on the CPU, but keep what each op gives; MNN restores INT8 itself."""
         require(self)
-        yield artifact.input.name, sample
-        yield from _Session(for_cpu(artifact), threads=1).tensors(sample)
+        inputs = apart(sample, artifact.inputs)
+        yield from zip((given.name for given in artifact.inputs), inputs, strict=True)
+        yield from _Session(for_cpu(artifact), threads=1).tensors(inputs)
 
 
 def _notes(weights: Weights) -> tuple[str, ...]:
@@ -146,8 +149,8 @@ def _notes(weights: Weights) -> tuple[str, ...]:
     return tuple(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)
 
 
-def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> tuple[bytes, str, list[str]]:
-    """The file's content, and the names of the network's input and outputs."""
+def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> tuple[bytes, list[str], list[str]]:
+    """The file's content, and the names of the network's inputs and outputs."""
     from pocketfit.runtimes.mnn_graph import deployed_graph
     from pocketfit.runtimes.mnn_network import assemble
     from pocketfit.runtimes.onnx_export import export_onnx
@@ -166,7 +169,7 @@ def _convert(variant: Variant, weights: Weights, options: Mapping[str, str]) -> 
             variant.plan.activations,
             int8=variant.plan.precision is Precision.INT8,
         )
-    return content, model.graph.input[0].name, [output.name for output in model.graph.output]
+    return content, [given.name for given in model.graph.input], [output.name for output in model.graph.output]
 
 
 def _run_converter(source: Path) -> Path:
@@ -197,8 +200,9 @@ def _try_once(artifact: Artifact) -> None:
     """A file that loads can still fail, give another shape, or no numbers, when it runs."""
     import numpy as np
 
-    sample = np.random.default_rng(0).standard_normal(artifact.input.shape).astype(np.float32)
-    outputs = _Session(artifact, threads=1).run([sample])
+    generator = np.random.default_rng(0)
+    samples = [generator.standard_normal(given.shape).astype(np.float32) for given in artifact.inputs]
+    outputs = _Session(artifact, threads=1).run(samples)
     if not all(np.isfinite(output).all() for output in outputs):
         raise ConversionError("mnn", "the converted network gives values that are not finite", REPLACE)
 
@@ -217,10 +221,11 @@ class _Session:
             self._session = self._interpreter.createSession(config)
         else:
             self._session, self._acceleration = self._delegated(asked, config)
-        self._input = self._interpreter.getSessionInput(self._session)
+        names = [given.name for given in artifact.inputs]
+        self._inputs = [self._interpreter.getSessionInput(self._session, name) for name in names]
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        self._feed(inputs[0])
+        self._feed(inputs)
         self._interpreter.runSession(self._session)
         return tuple(self._output(spec, len(inputs[0])) for spec in self._artifact.outputs)
 
@@ -231,7 +236,7 @@ class _Session:
             raise ConversionError("mnn", f"the network gives {values.shape} where the model gives {shape}", REPLACE)
         return values.reshape(shape)
 
-    def tensors(self, sample: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    def tensors(self, inputs: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
         """What each op gives in a run, but for integers such as shapes."""
         found: list[tuple[str, np.ndarray]] = []
 
@@ -240,7 +245,7 @@ class _Session:
             found.extend((name, self._fetch(tensor)) for tensor in floats)
             return True
 
-        self._feed(sample)
+        self._feed(inputs)
         self._interpreter.runSessionWithCallBack(self._session, lambda *_: True, keep)
         return found
 
@@ -266,14 +271,16 @@ class _Session:
             return session, on_cpu(asked, f"this build of MNN has no {backend} backend")
         return session, Acceleration(asked, asked)
 
-    def _feed(self, sample: np.ndarray) -> None:
+    def _feed(self, inputs: Sequence[np.ndarray]) -> None:
         import numpy as np
 
-        if is_dynamic(self._artifact.options) and self._input.getShape() != sample.shape:
-            self._interpreter.resizeTensor(self._input, sample.shape)
+        if is_dynamic(self._artifact.options) and self._inputs[0].getShape() != inputs[0].shape:
+            for tensor, values in zip(self._inputs, inputs, strict=True):
+                self._interpreter.resizeTensor(tensor, values.shape)
             self._interpreter.resizeSession(self._session)
-        # A copy: MNN's tensor is a view of the array.
-        self._input.copyFrom(self._host(np.array(sample, np.float32, order="C")))
+        for tensor, values in zip(self._inputs, inputs, strict=True):
+            # A copy: MNN's tensor is a view of the array.
+            tensor.copyFrom(self._host(np.array(values, np.float32, order="C")))
 
     def _fetch(self, tensor: Any) -> np.ndarray:
         import numpy as np

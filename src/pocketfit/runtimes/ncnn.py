@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocketfit.errors import ConversionError
+from pocketfit.rows import apart
 from pocketfit.runtimes import require
 from pocketfit.runtimes.delegates import (
     DELEGATE,
@@ -35,10 +36,10 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
+from pocketfit.runtimes.names import named
 from pocketfit.runtimes.ncnn_format import Layer, read_layers, read_network, write_network
 from pocketfit.runtimes.ncnn_int8 import int8_factors, is_int8
 from pocketfit.runtimes.options import accepted_options
-from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.said import REPLACE, last_lines
 from pocketfit.types import (
     Acceleration,
@@ -47,7 +48,6 @@ from pocketfit.types import (
     Precision,
     RuntimeInfo,
     Scheme,
-    TensorSpec,
     Variant,
 )
 
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ncnn"]
 
-_INPUT, _OUTPUT = "in0", "out{}"  # as pnnx names them
+_INPUT, _OUTPUT = "in{}", "out{}"  # as pnnx names them
 _VULKAN = "vulkan"
 _CPU_DEVICE = 3  # what ncnn calls a Vulkan device that computes on the CPU
 # Storage and arithmetic narrower than float32, which would hide what the plan's own numbers cost.
@@ -98,18 +98,21 @@ class Ncnn:
         layers, notes = store_weights(_float_layers(variant), variant)
         files = (out / "model.param", out / "model.bin")
         write_network(layers, *files)
-        output, *more = named_outputs(variant.model, map(_OUTPUT.format, range(len(variant.model.outputs))))
+        model = variant.model
+        given, *others = named(model.inputs, map(_INPUT.format, range(len(model.inputs))))
+        output, *more = named(model.outputs, map(_OUTPUT.format, range(len(model.outputs))))
         artifact = Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=files,
-            input=TensorSpec(_INPUT, variant.model.input.shape),
+            input=given,
             output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*notes, *delegate_notes(options[DELEGATE])),
             options=options,
             more_outputs=tuple(more),
+            more_inputs=tuple(others),
         )
         _try_once(for_cpu(artifact))
         return artifact
@@ -122,19 +125,21 @@ class Ncnn:
     def tensors(self, artifact: Artifact, sample: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Run on the CPU, but keep what each layer gives; INT8 between two layers is restored with its scale."""
         require(self)
-        yield artifact.input.name, sample
+        inputs = apart(sample, artifact.inputs)
+        yield from zip((given.name for given in artifact.inputs), inputs, strict=True)
         layers = [layer for layer in read_network(*artifact.files) if layer.inputs]
         factors = int8_factors(layers)
         session = _Session(for_cpu(artifact), threads=1)
-        for name, values in session.tensors(sample, [name for layer in layers for name in layer.outputs]):
+        for name, values in session.tensors(inputs, [name for layer in layers for name in layer.outputs]):
             yield name, values / factors.get(name, 1)
 
 
 def _float_layers(variant: Variant) -> tuple[Layer, ...]:
     with tempfile.TemporaryDirectory(prefix="pocketfit-ncnn-") as folder:
         traced = Path(folder) / "model.pt"
-        _trace(_deployed_graph(variant), variant.model.input.shape, traced)
-        printed = _run_pnnx(traced, variant.model.input.shape)
+        shapes = [given.shape for given in variant.model.inputs]
+        _trace(_deployed_graph(variant), shapes, traced)
+        printed = _run_pnnx(traced, shapes)
         param = traced.with_name("model.ncnn.param")
         _refuse_unsupported(read_layers(param), printed)
         return read_network(param, traced.with_name("model.ncnn.bin"))
@@ -173,25 +178,26 @@ def _set_bias(module: GraphModule, node: Node, bias: Sequence[float]) -> None:
         node.args = (*node.args[:2], module.graph.get_attr(name), *node.args[3:])
 
 
-def _trace(module: GraphModule, shape: Sequence[int], path: Path) -> None:
+def _trace(module: GraphModule, shapes: Sequence[tuple[int, ...]], path: Path) -> None:
     import torch
 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls tracing deprecated; pnnx reads nothing better
         try:
-            traced = torch.jit.trace(module, torch.zeros(tuple(shape)), check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(module, tuple(map(torch.zeros, shapes)), check_trace=False)  # type: ignore[no-untyped-call]
             traced.save(str(path))
         except Exception as error:  # an op raises whatever it likes
             message = f"torch.jit.trace could not record the model: {last_lines(str(error), 2)}"
             raise ConversionError("ncnn", message, REPLACE) from error
 
 
-def _run_pnnx(traced: Path, shape: Sequence[int]) -> str:
+def _run_pnnx(traced: Path, shapes: Sequence[tuple[int, ...]]) -> str:
     """Write the network beside the traced model and return what pnnx printed."""
     import pnnx
 
     # fp16=0: pnnx would by default round to half what the plan may want exact.
-    command = [pnnx.EXEC_PATH, traced.name, f"inputshape=[{','.join(map(str, shape))}]", "fp16=0"]
+    given = ",".join(f"[{','.join(map(str, shape))}]" for shape in shapes)
+    command = [pnnx.EXEC_PATH, traced.name, f"inputshape={given}", "fp16=0"]
     done = subprocess.run(command, cwd=traced.parent, capture_output=True, text=True, errors="replace", check=False)
     printed = done.stdout + done.stderr
     if done.returncode != 0 or not traced.with_name("model.ncnn.bin").exists():
@@ -217,7 +223,7 @@ def _try_once(artifact: Artifact) -> None:
     """A network that loads can still fail, or give another shape, when it runs."""
     import numpy as np
 
-    _Session(artifact, threads=1).run([np.zeros(artifact.input.shape, np.float32)])
+    _Session(artifact, threads=1).run([np.zeros(given.shape, np.float32) for given in artifact.inputs])
 
 
 def _shaped(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -252,11 +258,11 @@ class _Session:
 
         specs = self._artifact.outputs
         # What was computed for one output is kept for the next.
-        found = self.tensors(inputs[0], [spec.name for spec in specs], keep=len(specs) > 1)
+        found = self.tensors(inputs, [spec.name for spec in specs], keep=len(specs) > 1)
         return tuple(_shaped(values, spec.shape) for (_, values), spec in zip(found, specs, strict=True))
 
     def tensors(
-        self, sample: np.ndarray, names: Sequence[str], *, keep: bool = True
+        self, inputs: Sequence[np.ndarray], names: Sequence[str], *, keep: bool = True
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Run once and give these tensors; `keep` what was computed for one until the others have been given."""
         import ncnn
@@ -265,8 +271,9 @@ class _Session:
         extractor = self._net.create_extractor()
         extractor.set_light_mode(not keep)
         # A matrix is a view of its array: a copy, lest a layer that works in place writes into the caller's.
-        values = np.array(sample[0], np.float32, order="C")
-        extractor.input(self._artifact.input.name, ncnn.Mat(values))
+        copies = [np.array(sample[0], np.float32, order="C") for sample in inputs]
+        for given, values in zip(self._artifact.inputs, copies, strict=True):
+            extractor.input(given.name, ncnn.Mat(values))
         for name in names:
             status, matrix = extractor.extract(name)
             if status != 0:

@@ -31,10 +31,10 @@ _BETWEEN = "between"
 def export_onnx(
     graph: GraphModule, model: LoadedModel, options: Mapping[str, str], *, runtime: str, opset: int
 ) -> onnx.ModelProto:
-    """Export a graph of one input.
+    """Export a graph.
 
     Args:
-        graph: takes one float32 tensor; its nodes' names become the names of tensors.
+        graph: takes float32 tensors; its nodes' names become the names of tensors.
         model: that the graph was made from.
         options: of the artifact; they tell the batch.
         runtime: for whom; named in the error.

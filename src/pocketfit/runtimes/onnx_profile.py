@@ -24,8 +24,8 @@ def profiled_memory(onnxruntime: Any, artifact: Artifact) -> ActivationMemory | 
         artifact: run on the CPU with one thread.
 
     Returns:
-        What the second run takes beyond what is there between runs, the input left out, since it belongs to the caller;
-        None where this version's profiler says nothing of memory.
+        What the second run takes beyond what is there between runs, the inputs left out, since they belong to the
+        caller; None where this version's profiler says nothing of memory.
     """
     import numpy as np
 
@@ -36,7 +36,7 @@ def profiled_memory(onnxruntime: Any, artifact: Artifact) -> ActivationMemory | 
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
         session = onnxruntime.InferenceSession(str(artifact.files[0]), options, providers=["CPUExecutionProvider"])
-        feed = {session.get_inputs()[0].name: np.zeros(artifact.input.shape, artifact.input.dtype)}
+        feed = {given.name: np.zeros(given.shape, given.dtype) for given in artifact.inputs}
         for _ in range(2):
             session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_text())
@@ -48,4 +48,4 @@ def _beyond_weights(kernels: Sequence[dict[str, str]]) -> ActivationMemory:
     before = int(kernels[0][_IN_USE]) - int(kernels[0][_CHANGED])
     second = kernels[len(kernels) // 2 :]
     most = max(int(one[_IN_USE]) for one in second)
-    return ActivationMemory(most - before, "in use in its arena beyond the weights, the input left out")
+    return ActivationMemory(most - before, "in use in its arena beyond the weights, the inputs left out")

@@ -15,10 +15,12 @@ import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pocketfit.rows import apart
 from pocketfit.runtimes.batch import batch_option
 from pocketfit.runtimes.delegates import (
     CPU,
@@ -29,10 +31,10 @@ from pocketfit.runtimes.delegates import (
     on_cpu,
     with_delegate,
 )
+from pocketfit.runtimes.names import named
 from pocketfit.runtimes.onnx_format import keep_float, quantize_at_run_time, store_weights, take_uint8
 from pocketfit.runtimes.onnx_profile import profiled_memory
 from pocketfit.runtimes.options import accepted_options
-from pocketfit.runtimes.outputs import named_outputs
 from pocketfit.runtimes.pixels import input_dtype, input_type_option, takes_pixels
 from pocketfit.types import (
     Acceleration,
@@ -42,7 +44,6 @@ from pocketfit.types import (
     Precision,
     RuntimeInfo,
     Scheme,
-    TensorSpec,
     Variant,
 )
 
@@ -109,18 +110,20 @@ class OnnxRuntime:
             take_uint8(program)
         path = out / "model.onnx"
         path.write_bytes(program.SerializeToString(deterministic=True))
-        output, *more = named_outputs(variant.model, [output.name for output in program.graph.output])
+        given, *others = named(variant.model.inputs, [given.name for given in program.graph.input])
+        output, *more = named(variant.model.outputs, [output.name for output in program.graph.output])
         return Artifact(
             runtime=self.info.name,
             precision=variant.plan.precision,
             scheme=self.info.scheme,
             files=(path,),
-            input=TensorSpec(program.graph.input[0].name, variant.model.input.shape, input_dtype(options)),
+            input=replace(given, dtype=input_dtype(options)),
             output=output,
             versions={package: metadata.version(package) for package in ("torch", *self.info.packages)},
             notes=(*_notes(kept), *delegate_notes(options[DELEGATE])),
             options=options,
             more_outputs=tuple(more),
+            more_inputs=tuple(others),
         )
 
     def open(self, artifact: Artifact, *, threads: int = 1) -> _Session:
@@ -145,9 +148,9 @@ class OnnxRuntime:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=[_CPU_PROVIDER])
-        yield artifact.input.name, sample
-        given = sample.astype(artifact.input.dtype, copy=False)
-        for name, values in zip(names, session.run(None, {artifact.input.name: given}), strict=True):
+        feed = _feed(artifact, apart(sample, artifact.inputs))
+        yield from feed.items()
+        for name, values in zip(names, session.run(None, feed), strict=True):
             if values.dtype == sample.dtype:
                 yield name, values
 
@@ -208,6 +211,11 @@ def _silent_onnxruntime() -> Any:
     return onnxruntime
 
 
+def _feed(artifact: Artifact, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    pairs = zip(artifact.inputs, inputs, strict=True)
+    return {given.name: values.astype(given.dtype, copy=False) for given, values in pairs}
+
+
 def _providers(delegate: str) -> list[str]:
     """The delegate's provider where this build has it, and the CPU's for the rest."""
     wanted = [_PROVIDERS[delegate]] if delegate in _PROVIDERS else []
@@ -228,10 +236,10 @@ class _Session:
         if self._asked != CPU:
             options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         self._session = onnxruntime.InferenceSession(str(self._path), options, providers=_providers(self._asked))
-        self._input, self._dtype = artifact.input.name, artifact.input.dtype
+        self._artifact = artifact
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        return tuple(self._session.run(None, {self._input: inputs[0].astype(self._dtype, copy=False)}))
+        return tuple(self._session.run(None, _feed(self._artifact, inputs)))
 
     def kernels(self) -> KernelUse:
         counts = self._optimised_ops()

@@ -26,11 +26,11 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import ConversionError, RuntimeMissing
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.store import save
-from pocketfit.outputs import together
+from pocketfit.rows import apart, together
 from pocketfit.runtimes import get_runtime, runs_here, why_not_run_here
 from pocketfit.runtimes.batch import BATCH
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_in_child
-from pocketfit.testing.models import MODELS, Mixed, TinyModel, TwoHeads, build
+from pocketfit.testing.models import MODELS, Mixed, ThreeInputs, TinyModel, TwoHeads, build
 from pocketfit.testing.plans import MIXED_PLANS, Artifacts, Case, case_of
 from pocketfit.types import Artifact, KernelUse, Precision, Runtime, RuntimeInfo, Session, Variant
 from pocketfit.verify.parity import compare
@@ -181,7 +181,7 @@ class RuntimeContract:
         self, runtime: Runtime, session: Session, precision: Precision, case: Case
     ) -> None:
         """Parity with the plan's own simulation."""
-        self._compare(_answers(session, case.samples), case, precision, runtime)
+        self._compare(_answers(session, case), case, precision, runtime)
 
     @pytest.mark.parametrize("kind", MODELS[1:], ids=lambda kind: kind.__name__)
     def test_answers_as_the_plan_says_for_other_models(
@@ -190,7 +190,7 @@ class RuntimeContract:
         """Parity, in the narrowest precision: it is the one that goes wrong."""
         precision, case = _narrowest(runtime.info), case_of(kind)
         session = _open(runtime, artifacts.get(kind, precision))
-        self._compare(_answers(session, case.samples), case, precision, runtime)
+        self._compare(_answers(session, case), case, precision, runtime)
 
     @pytest.mark.parametrize("name", MIXED_PLANS)
     def test_answers_as_a_mixed_plan_says(self, runtime: Runtime, artifacts: Artifacts, case: Case, name: str) -> None:
@@ -199,7 +199,7 @@ class RuntimeContract:
             pytest.skip(f"{runtime.info.name} does not declare {Precision.INT8}")
         plan = case.expressible(name, runtime.info)
         expected = simulate(case.model, plan, runtime.info.scheme, [case.samples.copy()])
-        got = _answers(_open(runtime, artifacts.get(Mixed, name)), case.samples)
+        got = _answers(_open(runtime, artifacts.get(Mixed, name)), case)
         rounds = plan.activations or any(layer.dynamic for layer in plan.layers.values())
         self._compare_arrays(got, expected, case.output_steps(runtime.info.scheme) if rounds else None)
 
@@ -215,16 +215,21 @@ class RuntimeContract:
                 runtime.convert(variant, tmp_path)
             return
         artifact = runtime.convert(variant, tmp_path)
-        assert artifact.input.shape == case.model.input.shape
+        assert [given.shape for given in artifact.inputs] == [given.shape for given in case.model.inputs]
         session = _open(runtime, artifact)
         batches = np.split(case.samples, [1, 4, 6])
-        self._compare(np.concatenate([together(session.run([batch])) for batch in batches]), case, precision, runtime)
+        self._compare(
+            np.concatenate([together(session.run(apart(batch, case.model.inputs))) for batch in batches]),
+            case,
+            precision,
+            runtime,
+        )
 
     def test_answers_alike_with_two_threads(
         self, runtime: Runtime, artifact: Artifact, precision: Precision, case: Case
     ) -> None:
         """Threads may change the order of sums, and nothing else."""
-        self._compare(_answers(_open(runtime, artifact, threads=2), case.samples), case, precision, runtime)
+        self._compare(_answers(_open(runtime, artifact, threads=2), case), case, precision, runtime)
 
     def test_output_is_float32_in_the_models_shape(self, session: Session, case: Case) -> None:
         """Callers never see how the runtime stores numbers."""
@@ -241,13 +246,22 @@ class RuntimeContract:
         assert [output.shape for output in outputs] == [output.shape for output in case.model.outputs]
         assert {output.dtype for output in outputs} == {np.dtype(np.float32)}
 
+    def test_several_inputs_are_told_apart(self, runtime: Runtime, artifacts: Artifacts) -> None:
+        """They are named in the order in which a session takes them; exchanged, they answer otherwise."""
+        case, artifact = case_of(ThreeInputs), artifacts.get(ThreeInputs, _narrowest(runtime.info))
+        assert [given.shape for given in artifact.inputs] == [given.shape for given in case.model.inputs]
+        assert len({given.name for given in artifact.inputs}) == len(artifact.inputs)
+        session = _open(runtime, artifact)
+        before, after, state = apart(case.samples[:1], case.model.inputs)
+        assert not np.array_equal(session.run([before, after, state])[0], session.run([after, before, state])[0])
+
     def test_answers_depend_on_the_input_alone(
         self, runtime: Runtime, artifact: Artifact, session: Session, case: Case
     ) -> None:
         """Not on what ran before, nor on the session: the same bits every time."""
-        once = _answers(session, case.samples)
-        assert np.array_equal(once[::-1], _answers(session, case.samples[::-1].copy()))
-        assert np.array_equal(once, _answers(_open(runtime, artifact), case.samples))
+        once = _answers(session, case)
+        assert np.array_equal(once[::-1], _answers(session, case, case.samples[::-1].copy()))
+        assert np.array_equal(once, _answers(_open(runtime, artifact), case))
 
     def test_input_is_left_as_it_is(self, session: Session, case: Case) -> None:
         """The caller's array is only read."""
@@ -335,8 +349,11 @@ def _content(file: Path) -> dict[str, bytes]:
     return {path.relative_to(file).as_posix(): path.read_bytes() for path in inside}
 
 
-def _answers(session: Session, samples: np.ndarray) -> np.ndarray:
-    return np.concatenate([together(session.run([samples[index : index + 1]])) for index in range(len(samples))])
+def _answers(session: Session, case: Case, samples: np.ndarray | None = None) -> np.ndarray:
+    """To the case's samples, or to these, one by one."""
+    rows = case.samples if samples is None else samples
+    each = (apart(rows[index : index + 1], case.model.inputs) for index in range(len(rows)))
+    return np.concatenate([together(session.run(inputs)) for inputs in each])
 
 
 def _print(code: str) -> str:

@@ -7,13 +7,26 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-__all__ = ["MODELS", "Grouped", "Mixed", "Perceptron", "PlainRelu", "SqueezeExcite", "TinyModel", "TwoHeads", "build"]
+from pocketfit.types import InputShape
+
+__all__ = [
+    "MODELS",
+    "Grouped",
+    "Mixed",
+    "Perceptron",
+    "PlainRelu",
+    "SqueezeExcite",
+    "ThreeInputs",
+    "TinyModel",
+    "TwoHeads",
+    "build",
+]
 
 
 class TinyModel(nn.Module):
-    """A network that says its input shape, without the batch."""
+    """A network that says its input shape, without the batch, or that of each of several inputs."""
 
-    input_shape: ClassVar[tuple[int, ...]] = (3, 16, 16)
+    input_shape: ClassVar[InputShape] = (3, 16, 16)
 
 
 class Mixed(TinyModel):
@@ -109,6 +122,26 @@ class TwoHeads(TinyModel):
         return {"boxes": self.boxes(x), "scores": self.scores(x.mean((2, 3)))}
 
 
+class ThreeInputs(TinyModel):
+    """Two images that must not be mistaken for one another, and a vector."""
+
+    input_shape = ((3, 16, 16), (3, 16, 16), (5,))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = _convolution(3, 12, 3, stride=2)
+        self.after = _convolution(3, 12, 3, stride=2)
+        self.joined = _convolution(24, 24, 3)
+        self.state = nn.Linear(5, 24)
+        self.classifier = nn.Linear(24, 6)
+
+    def forward(self, before: torch.Tensor, after: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Logits N×6 of images N×3×16×16, of others of the same size, and of vectors N×5."""
+        images = self.joined(torch.cat([self.before(before), self.after(after)], 1)).mean((2, 3))
+        logits: torch.Tensor = self.classifier(torch.relu(images + self.state(state)))
+        return logits
+
+
 class Perceptron(TinyModel):
     """Linear layers alone."""
 
@@ -124,7 +157,15 @@ class Perceptron(TinyModel):
         return logits
 
 
-MODELS: tuple[type[TinyModel], ...] = (Mixed, Grouped, SqueezeExcite, PlainRelu, TwoHeads, Perceptron)
+MODELS: tuple[type[TinyModel], ...] = (
+    Mixed,
+    Grouped,
+    SqueezeExcite,
+    PlainRelu,
+    TwoHeads,
+    ThreeInputs,
+    Perceptron,
+)
 
 
 def build(kind: type[TinyModel], seed: int = 0) -> TinyModel:

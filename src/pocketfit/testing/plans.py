@@ -56,7 +56,7 @@ class Case:
     Args:
         model: in canonical form.
         plans: by precision.
-        samples: float32 N×(input shape), read-only.
+        samples: float32 N×(the model's row shape), read-only.
         mixed: further INT8 plans, by a name of `MIXED_PLANS`.
     """
 
@@ -97,8 +97,8 @@ def case_of(kind: type[TinyModel]) -> Case:
 def _case_of(kind: type[TinyModel]) -> Case:
     model = canonicalise(build(kind), kind.input_shape, name=kind.__name__.lower())
     random = np.random.default_rng(0)
-    batches = [random.standard_normal((8, *kind.input_shape)).astype(np.float32) for _ in range(CALIBRATION_BATCHES)]
-    samples = random.standard_normal((SAMPLES, *kind.input_shape)).astype(np.float32)
+    batches = [random.standard_normal((8, *model.row_shape)).astype(np.float32) for _ in range(CALIBRATION_BATCHES)]
+    samples = random.standard_normal((SAMPLES, *model.row_shape)).astype(np.float32)
     samples.flags.writeable = False
     return Case(model, plans_of(model, batches), samples, _mixed_plans(model, batches))
 

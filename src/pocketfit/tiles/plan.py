@@ -49,7 +49,8 @@ def plan_tiles(model: LoadedModel, image: tuple[int, int], *, overlap: int | Non
         ModelError: the model does not answer an image with an image.
         OptionError: an overlap that is larger than the tile.
     """
-    scale, field = _scale(model), receptive_field(model.graph)
+    scale = _scale(model)
+    field = receptive_field(model.graph)
     tile = (model.input.shape[2], model.input.shape[3])
     stride = scale.denominator if field.unbounded else field.stride
     reason = _why_not_exact(field, tile, overlap)
@@ -75,6 +76,8 @@ def _why_not_exact(field: ReceptiveField, tile: tuple[int, int], overlap: int | 
 def _scale(model: LoadedModel) -> Fraction:
     given, gives = model.input.shape[2:], model.output.shape[2:]
     scales = {Fraction(out, size) for out, size in zip(gives, given, strict=False)}
+    if model.more_inputs:
+        raise ModelError(f"{model.name} has {len(model.inputs)} inputs; tiles are cut from the image of a single one.")
     if len(given) != 2 or len(gives) != 2 or len(scales) != 1:
         raise ModelError(
             f"{model.name} turns {'x'.join(map(str, model.input.shape))} into "

@@ -15,7 +15,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import OptionError
 from pocketfit.models.store import restore
-from pocketfit.outputs import together
+from pocketfit.rows import apart, together
 from pocketfit.runtimes import get_runtime, require
 from pocketfit.runtimes.work import artifact_from_json
 from pocketfit.types import Artifact, Parity, Precision, Runtime, Samples, Scheme, Traceable, Variant
@@ -68,7 +68,7 @@ def _answers(
     """How each answer compares with the simulation's."""
     session = runtime.open(artifact)
     expected = simulate(variant.model, variant.plan, scheme, samples)
-    got = [together(session.run([sample])) for sample in samples]
+    got = [together(session.run(apart(sample, artifact.inputs))) for sample in samples]
     return [
         compare_outputs(one.reshape(1, -1), wanted.reshape(1, -1), variant.model.outputs)
         for one, wanted in zip(got, expected, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pocketfit.errors import DataError, VerificationFailed
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.types import Parity, TensorSpec
 from pocketfit.verify.answers import NO_ANSWER, answers
 
@@ -48,7 +48,7 @@ def compare_outputs(got: np.ndarray, expected: np.ndarray, specs: Sequence[Tenso
     """Compare the answers of a model that may have several outputs: each by itself, and the worst figure counts.
 
     Args:
-        got: N×…; several outputs as `pocketfit.outputs.together` puts them.
+        got: N×…; several outputs as `pocketfit.rows.together` puts them.
         expected: likewise.
         specs: the model's outputs; whether the answers agree is asked of the first.
 

@@ -23,6 +23,7 @@ from pocketfit.compress.quantize.integer import integer_layer
 from pocketfit.compress.quantize.placement import fused_activation
 from pocketfit.compress.quantize.simulate import simulation_graph
 from pocketfit.graph.calls import op_name
+from pocketfit.graph.running import arguments
 from pocketfit.models.canonical import source_of
 from pocketfit.types import Scheme, Variant
 from pocketfit.verify.layers import LayerMatch
@@ -65,7 +66,7 @@ def replay(variant: Variant, scheme: Scheme, sample: np.ndarray, shown: Shown) -
     interpreter = _Replay(simulation, {node: canonical[name] for node, name in names.items()}, shown)
     for name, activation in variant.plan.activations.items():
         interpreter.steps[name] = activation.symmetric_scale if scheme is Scheme.SYMMETRIC else activation.scale
-    interpreter.run(torch.from_numpy(sample))
+    interpreter.run(*arguments(variant.model.graph, torch.from_numpy(sample)))
     accounted = _accounted(simulation.graph, interpreter.rows)
     return tuple(row for node, row in interpreter.rows.items() if row.same or not accounted[node])
 

@@ -52,7 +52,7 @@ def outputs_of(
     timeout_s: float = TIMEOUT_S,
     log: Path | None = None,
 ) -> KernelUse:
-    """Run the artifact on every sample and store its outputs, several ones as `pocketfit.outputs.together` puts them.
+    """Run the artifact on every sample and store its outputs, several ones as `pocketfit.rows.together` puts them.
 
     Args:
         artifact: to be run.

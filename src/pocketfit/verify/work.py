@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import DataError
-from pocketfit.outputs import together
+from pocketfit.rows import apart, together
 from pocketfit.runtimes import get_runtime, require
 from pocketfit.runtimes.batch import is_dynamic
 from pocketfit.runtimes.work import artifact_from_json
-from pocketfit.types import Samples, Session
+from pocketfit.types import Samples, Session, TensorSpec
 from pocketfit.verify.run import load_inputs
 
 if TYPE_CHECKING:
@@ -41,21 +41,23 @@ def run_artifact(
     partial = Path(f"{out}.partial")
     try:
         given = batches(Samples(values, None, spec), _AT_ONCE if is_dynamic(opened.options) else 1)
-        _write_outputs(session, given, len(values), partial, Path(done))
+        _write_outputs(session, given, opened.inputs, len(values), partial, Path(done))
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
     return {"samples": len(values), "kernels": dataclasses.asdict(session.kernels())}
 
 
-def _write_outputs(session: Session, given: Iterable[np.ndarray], count: int, out: Path, done: Path) -> None:
+def _write_outputs(
+    session: Session, given: Iterable[np.ndarray], specs: Sequence[TensorSpec], count: int, out: Path, done: Path
+) -> None:
     """Write batch after batch, so that neither inputs nor outputs have to fit into memory."""
     import numpy as np
 
     last_report, finished = time.monotonic(), 0
     with out.open("wb") as stream:
         for batch in given:
-            rows = np.ascontiguousarray(together(session.run([batch])), dtype="<f4")
+            rows = np.ascontiguousarray(together(session.run(apart(batch, specs))), dtype="<f4")
             if finished == 0:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (count, *rows.shape[1:])}
                 np.lib.format.write_array_header_1_0(stream, header)

@@ -58,7 +58,7 @@ def graph_of() -> Callable[[nn.Module, tuple[int, ...]], GraphModule]:
     """The canonical graph of a module for batch 1; much faster than loading the whole model."""
 
     def build(module: nn.Module, shape: tuple[int, ...]) -> GraphModule:
-        return canonical_graph(module.eval(), torch.zeros(1, *shape), dynamic_batch=False)
+        return canonical_graph(module.eval(), (torch.zeros(1, *shape),), dynamic_batch=False)
 
     return build
 

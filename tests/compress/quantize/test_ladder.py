@@ -22,7 +22,7 @@ from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.graph.attributes import get_tensor
 from pocketfit.models.weights import with_weights
-from pocketfit.outputs import together
+from pocketfit.rows import together
 from pocketfit.types import LoadedModel, Precision, Scheme, Score, TensorSpec, Variant
 
 Load = Callable[[Callable[[], nn.Module], tuple[int, ...]], LoadedModel]

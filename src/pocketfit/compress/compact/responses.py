@@ -11,6 +11,7 @@ import torch
 from torch.fx import GraphModule, Node
 
 from pocketfit.graph.affine_layer import channels_last
+from pocketfit.graph.running import arguments
 from pocketfit.graph.watched import Watched
 
 __all__ = ["Moments", "responses", "vectors_of"]
@@ -71,7 +72,7 @@ def responses(graph: GraphModule, nodes: Collection[Node], batches: Iterable[np.
     watched = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
-            watched.run(torch.from_numpy(batch))
+            watched.run(*arguments(graph, torch.from_numpy(batch)))
     return found
 
 

@@ -13,6 +13,7 @@ from pocketfit.compress.compact.responses import Moments, vectors_of
 from pocketfit.compress.compact.slimmed import Rewritten, Slimmed, name_of, positions, rewritable, slimmed
 from pocketfit.errors import OptionError
 from pocketfit.graph.affine_layer import AffineLayer, affine_layer, geometry, parameters
+from pocketfit.graph.running import arguments
 from pocketfit.graph.watched import Watched
 from pocketfit.graph.writer import Writer
 from pocketfit.types import LoadedModel
@@ -135,7 +136,7 @@ def _fit(graph: GraphModule, starts: dict[Node, _Separated], batches: Iterable[n
     watched = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
-            watched.run(torch.from_numpy(batch))
+            watched.run(*arguments(graph, torch.from_numpy(batch)))
     for start in starts.values():
         if start.moments.count:
             start.fit()

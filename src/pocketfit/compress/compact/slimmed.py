@@ -58,7 +58,7 @@ def slimmed(model: LoadedModel, graph: GraphModule, layers: list[Rewritten]) -> 
     """
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    made = canonicalise(graph, model.input.shape[1:], name=model.name, source=model.source)
+    made = canonicalise(graph, model.input_shape, name=model.name, source=model.source)
     return Slimmed(replace(made, preprocess=model.preprocess), tuple(layers))
 
 

@@ -22,7 +22,7 @@ from pocketfit.compress.prune.statistics import readers
 from pocketfit.compress.prune.taylor import gradients
 from pocketfit.errors import DataError, ModelError
 from pocketfit.graph.base import relative_error
-from pocketfit.graph.running import joined
+from pocketfit.graph.running import arguments, joined
 from pocketfit.models.canonical import canonicalise
 from pocketfit.types import LoadedModel
 
@@ -97,9 +97,7 @@ def prune_channels(
     _prove(found, kept, graph, model)
     if recipe.refit and len(batches):
         refit(found, kept, graph, batches, lambda done, total: watcher("fit", done, total))
-    smaller = canonicalise(
-        graph, model.input.shape[1:], name=model.name, source=model.source, preprocess=model.preprocess
-    )
+    smaller = canonicalise(graph, model.input_shape, name=model.name, source=model.source, preprocess=model.preprocess)
     return Pruned(smaller, _layers(found, kept), *_macs(found, kept))
 
 
@@ -174,9 +172,9 @@ def _counted(part: str, total: int, watcher: Watcher) -> Callable[[int], None]:
 
 def _prove(found: Dependencies, kept: torch.Tensor, graph: GraphModule, model: LoadedModel) -> None:
     """Check that removing the channels is what reading zeros in their place is."""
-    example = torch.randn(model.input.shape, generator=torch.Generator().manual_seed(0))
+    example = arguments(model.graph, torch.randn(1, *model.row_shape, generator=torch.Generator().manual_seed(0)))
     with torch.no_grad():
-        error = relative_error(joined(masked(found, kept)(example)), joined(graph(example)))
+        error = relative_error(joined(masked(found, kept)(*example)), joined(graph(*example)))
     if error > TOLERANCE:
         raise ModelError(
             f"Removing channels changed an output by {error:.2g} of its range, against masking them; at most "

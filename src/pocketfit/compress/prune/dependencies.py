@@ -102,7 +102,7 @@ def find_dependencies(model: LoadedModel) -> Dependencies:
     Args:
         model: in canonical form; it is not changed.
     """
-    records = record(model.graph, torch.zeros(model.input.shape, dtype=getattr(torch, model.input.dtype)))
+    records = record(model.graph, torch.zeros(1, *model.row_shape))
     trace = run_trace(model.graph, records, RULES, otherwise)
     units = _numbered(trace.settle(), trace)
     slots = tuple(

@@ -23,7 +23,7 @@ from pocketfit.compress.prune.dependencies import Dependencies, present
 from pocketfit.compress.prune.sampled import Sampled, sample
 from pocketfit.compress.quantize.bias_correction import following_activation
 from pocketfit.compress.quantize.least_squares import damped, missing
-from pocketfit.compress.quantize.walk import within_memory
+from pocketfit.compress.quantize.walk import in_chunks, within_memory
 from pocketfit.graph.affine_layer import AffineLayer, affine_layer, parameters, store
 
 __all__ = ["refit"]
@@ -71,9 +71,10 @@ class _SideBySide:
         # A fitted layer may get a bias, which is a new node of the pruned graph: only nodes that both have are walked.
         both = list(zip(self.found.graph.graph.nodes, list(self.pruned.graph.nodes), strict=True))
         last = {source.name: old.name for old, _ in both for source in old.all_input_nodes}
+        inputs = iter(in_chunks(self.found.graph, self.chunks))
         for done, (old, new) in enumerate(both, 1):
             if old.op == "placeholder":
-                self.expected[old.name] = self.given[new.name] = list(self.chunks)
+                self.expected[old.name] = self.given[new.name] = next(inputs)
             elif old.op == "call_function":
                 self._call(old, new)
             for source in old.all_input_nodes:

@@ -20,7 +20,7 @@ from torch.fx import GraphModule, Node
 from pocketfit.compress.prune.sampled import sample
 from pocketfit.graph.affine_layer import channels_last
 from pocketfit.graph.attributes import get_tensor
-from pocketfit.graph.running import joined
+from pocketfit.graph.running import arguments, joined
 from pocketfit.graph.watched import Watched
 
 __all__ = ["Reader", "curvatures", "loss_of_own_answers", "readers"]
@@ -65,7 +65,7 @@ def readers(
     watcher = Watched(graph, watch)
     with torch.no_grad():
         for batch in batches:
-            watcher.run(torch.from_numpy(batch))
+            watcher.run(*arguments(graph, torch.from_numpy(batch)))
             progress(len(batch))
     costs = curvatures(graph, nodes, batches)
     return [Reader(node, found[node].covariance(), costs[node]) for node in nodes]
@@ -108,7 +108,8 @@ def curvatures(graph: GraphModule, nodes: Sequence[Node], batches: Sequence[np.n
                 kept[node] = result
 
         with torch.enable_grad():
-            output = joined(Watched(graph, watch).run(torch.from_numpy(batch).requires_grad_()))
+            inputs = arguments(graph, torch.from_numpy(batch).requires_grad_())
+            output = joined(Watched(graph, watch).run(*inputs))
             loss = loss_of_own_answers(output, generator)
             gradients = torch.autograd.grad(loss, list(kept.values()), allow_unused=True)
         for node, gradient in zip(kept, gradients, strict=True):

@@ -9,7 +9,7 @@ import torch
 
 from pocketfit.compress.prune.dependencies import Dependencies
 from pocketfit.compress.prune.statistics import loss_of_own_answers
-from pocketfit.graph.running import joined, plain_copy
+from pocketfit.graph.running import arguments, joined, plain_copy
 from pocketfit.types import LoadedModel
 
 __all__ = ["gradients"]
@@ -33,7 +33,7 @@ def gradients(
     pieces = [batch[start : start + size] for batch in batches for start in range(0, len(batch), size)]
     for done, piece in enumerate(pieces, 1):
         with torch.enable_grad():
-            loss = loss_of_own_answers(joined(graph(torch.from_numpy(piece))), generator)
+            loss = loss_of_own_answers(joined(graph(*arguments(graph, torch.from_numpy(piece)))), generator)
             found_gradients = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
         yield {
             path: torch.zeros_like(weight) if gradient is None else gradient

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pocketfit.compress.quantize.statistics import TensorStatistics, merge, observe
+from pocketfit.graph.running import arguments
 
 __all__ = ["calibrate", "load_statistics", "save_statistics"]
 
@@ -53,7 +54,7 @@ def calibrate(
     observer = _Observer(graph, frozenset(names))
     with torch.no_grad():
         for batch in batches:
-            observer.run(torch.from_numpy(batch))
+            observer.run(*arguments(graph, torch.from_numpy(batch)))
             if progress is not None:
                 progress(len(batch))
     return observer.seen

@@ -83,7 +83,7 @@ def data_free_statistics(model: LoadedModel, preprocess: Contract | None = None)
         if node.target in _SUMS and values[0].is_floating_point():
             spreads[node] = norm_statistics(node) or _measured(values)
         if node.name in names:
-            pixels = input_range(model.input.shape[1:], preprocess) if node.op == "placeholder" else None
+            pixels = input_range(model.row_shape, preprocess) if node.op == "placeholder" else None
             seen = merge(observe(node.name, value) for value in values)
             statistics[node.name] = _flat(node.name, seen, pixels or _range(node, spreads))
 

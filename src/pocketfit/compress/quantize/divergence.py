@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.types import TensorSpec
 
 __all__ = ["answers_sqnr_db", "decibel", "divergence", "sqnr_db"]

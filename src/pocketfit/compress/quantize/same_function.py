@@ -6,6 +6,7 @@ import torch
 
 from pocketfit.errors import ModelError
 from pocketfit.graph.base import outputs, relative_error
+from pocketfit.graph.running import arguments, joined
 from pocketfit.types import LoadedModel
 
 __all__ = ["prove_same"]
@@ -26,9 +27,9 @@ def prove_same(before: LoadedModel, after: LoadedModel, method: str) -> None:
         ModelError: an answer differs by more than `TOLERANCE` of the answers' range.
     """
     generator = torch.Generator().manual_seed(0)
-    example = torch.randn(2 if before.dynamic_batch else 1, *before.input.shape[1:], generator=generator)
-    (old,), (new,) = outputs(before.graph, example), outputs(after.graph, example)
-    error = relative_error(old, new)
+    rows = torch.randn(2 if before.dynamic_batch else 1, *before.row_shape, generator=generator)
+    example = arguments(before.graph, rows)
+    error = relative_error(joined(outputs(before.graph, *example)), joined(outputs(after.graph, *example)))
     if error > TOLERANCE:
         raise ModelError(
             f"{method} changed the output of {before.name} by {error:.2g} of its range; at most {TOLERANCE:.0e} is "

@@ -31,7 +31,7 @@ from pocketfit.compress.quantize.same_function import prove_same
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.errors import OptionError
 from pocketfit.graph.attributes import constant, get_tensor, uses
-from pocketfit.graph.running import run_graph
+from pocketfit.graph.running import arguments, run_graph
 from pocketfit.models.weights import with_weights
 from pocketfit.types import LoadedModel, Scheme
 
@@ -180,7 +180,7 @@ def _peaks(graph: GraphModule, samples: Sequence[np.ndarray], names: Sequence[st
     runner = _Peaks(graph, names)
     with torch.no_grad():
         for batch in samples:
-            runner.run(torch.from_numpy(batch))
+            runner.run(*arguments(graph, torch.from_numpy(batch)))
     return runner.peaks
 
 

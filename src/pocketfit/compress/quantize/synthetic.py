@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
+from pocketfit.compress.quantize.walk import in_chunks
 from pocketfit.contract import Contract, Layout
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.errors import DataError
@@ -56,7 +57,7 @@ def walk_synthetic(model: LoadedModel, preprocess: Contract | None, visit: Calla
             "a hundred without labels are enough."
         )
     size = CHUNK if model.dynamic_batch else 1
-    inputs = list(torch.split(torch.from_numpy(_inputs(model.input.shape[1:], preprocess)), size))
+    inputs = list(torch.split(torch.from_numpy(_inputs(model.row_shape, preprocess)), size))
     with torch.no_grad():
         _walk(model.graph, nodes, inputs, visit)
 
@@ -78,10 +79,11 @@ def input_range(shape: tuple[int, ...], preprocess: Contract | None) -> tuple[fl
 def _walk(graph: GraphModule, nodes: list[Node], inputs: Values, visit: Callable[[Node, Values], None]) -> None:
     last_reader = {source: node for node in nodes for source in node.all_input_nodes}
     values: dict[Node, Values] = {}
+    given = iter(in_chunks(graph, inputs))
     for node in nodes:
         if node.op == "output":
             continue
-        values[node] = inputs if node.op == "placeholder" else _computed(graph, node, values, len(inputs))
+        values[node] = next(given) if node.op == "placeholder" else _computed(graph, node, values, len(inputs))
         visit(node, values[node])
         for source in node.all_input_nodes:
             if last_reader[source] is node:

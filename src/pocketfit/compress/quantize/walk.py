@@ -6,7 +6,7 @@ inputs it will meet when everything before it is quantized and repaired.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,9 +22,10 @@ from pocketfit.compress.quantize.fake import (
 )
 from pocketfit.compress.quantize.lower import plan_bias
 from pocketfit.graph.attributes import constant, get_tensor
+from pocketfit.graph.running import arguments
 from pocketfit.types import LayerPlan, QuantizationPlan, Scheme
 
-__all__ = ["Site", "Values", "Visitor", "Watch", "walk", "within_memory"]
+__all__ = ["Site", "Values", "Visitor", "Watch", "in_chunks", "walk", "within_memory"]
 
 # Two copies of the live activations of all samples are held at once; beyond this, fewer samples are taken.
 MEMORY_BYTES = 3 * 2**30
@@ -136,15 +137,17 @@ class _Walk:
 
     def run(self, chunks: Values) -> None:
         last_reader = {source: node for node in self.graph.graph.nodes for source in node.all_input_nodes}
+        inputs = iter(in_chunks(self.graph, chunks))
         for node in self.graph.graph.nodes:
             if node.op == "placeholder":
-                self._keep(node, chunks, chunks)
+                values = next(inputs)
+                self._keep(node, values, values)
             elif node.op == "get_attr":
                 own, true = (get_tensor(module, str(node.target)) for module in (self.graph, self.reference))
                 self._keep(node, [true] * len(chunks), [own] * len(chunks))
             elif node.op == "call_function":
-                values = self._call(node, self.float, len(chunks))
-                self._keep(node, values, self._call_quantized(node, values, len(chunks)))
+                found = self._call(node, self.float, len(chunks))
+                self._keep(node, found, self._call_quantized(node, found, len(chunks)))
             for source in node.all_input_nodes:
                 if last_reader[source] is node:
                     del self.float[source], self.quantized[source]
@@ -216,6 +219,11 @@ def _call_chunk(node: Node, values: dict[Node, object], chunk: int) -> object:
     return call(*arguments, **keywords)
 
 
+def in_chunks(graph: GraphModule, chunks: Sequence[torch.Tensor]) -> list[Values]:
+    """Batches as the values of the graph's inputs, in order."""
+    return [list(values) for values in zip(*(arguments(graph, chunk) for chunk in chunks), strict=True)]
+
+
 def within_memory(graph: GraphModule, batches: Iterable[np.ndarray]) -> Values:
     """As many batches as fit `MEMORY_BYTES`, at least one."""
     chunks: Values = []
@@ -247,5 +255,5 @@ def _peak_bytes(graph: GraphModule, batch: torch.Tensor) -> int:
             return value
 
     with torch.no_grad():
-        Meter(graph).run(batch)
+        Meter(graph).run(*arguments(graph, batch))
     return peak

@@ -54,7 +54,7 @@ def demands_of(model: LoadedModel) -> tuple[Demand, ...]:
     Returns:
         The layers in the order of the graph, without views and without what is computed inside the layer before.
     """
-    example = torch.zeros(model.input.shape, dtype=getattr(torch, model.input.dtype))
+    example = torch.zeros(1, *model.row_shape)
     records = {one.node: one for one in record(model.graph, example)}
     found = (_demand(one, records) for one in records.values() if one.node.op == "call_function")
     return tuple(one for one in found if one is not None)

@@ -1,6 +1,6 @@
 """Turn a SavedModel or a .tflite file into ONNX, and write down what it answers; run by its path, in its own process.
 
-    request.json ─→ model.onnx, outcome.json, question_N.npy, answer_N.npz
+    request.json ─→ model.onnx, outcome.json, question_N.npz, answer_N.npz
 
 Nothing of Pocketfit is imported here: TensorFlow registers names with protobuf that other converters register as well,
 and whoever is second ends the process.
@@ -21,7 +21,9 @@ OPSET = 17
 # The graph may ask for a file, or for Python.
 FORBIDDEN = frozenset({"ReadFile", "WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc"})
 
-Answer = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+Sizes = list[int | None]
+Arrays = Mapping[str, np.ndarray]
+Answer = Callable[[Arrays], Arrays]
 
 
 class Refused(Exception):
@@ -46,14 +48,17 @@ def _convert(path: Path, shape: Sequence[int] | None, folder: Path) -> None:
     lite = path.suffix == ".tflite"
     sizes, answer, options = _lite(path) if lite else _saved(path)
     _to_onnx([*options, "--output", str(folder / "model.onnx"), "--opset", str(OPSET)])
-    filled = [size for size in _filled(sizes, shape) if size is not None]
+    # Of several inputs, nothing says which shape is meant for which: the file has to.
+    filled = {name: _filled(one, shape if len(sizes) == 1 else None) for name, one in sizes.items()}
     # Whoever reads the ONNX file asks for sizes that are still open.
-    if len(filled) < len(sizes):
+    if any(None in one for one in filled.values()):
         return
     generator = np.random.default_rng(0)
-    for index, question in enumerate((generator.standard_normal(filled), generator.random(filled))):
-        np.save(folder / f"question_{index}.npy", question.astype(np.float32))
-        answers: dict[str, Any] = dict(answer(question.astype(np.float32)))
+    kinds: tuple[Any, ...] = (generator.standard_normal, generator.random)
+    for index, numbers in enumerate(kinds):
+        question: dict[str, Any] = {name: numbers(one).astype(np.float32) for name, one in filled.items()}
+        np.savez(folder / f"question_{index}.npz", **question)
+        answers: dict[str, Any] = dict(answer(question))
         np.savez(folder / f"answer_{index}.npz", **answers)
 
 
@@ -64,9 +69,9 @@ def _to_onnx(arguments: list[str]) -> None:
     convert.main()
 
 
-def _filled(sizes: Sequence[int | None], shape: Sequence[int] | None) -> list[int | None]:
+def _filled(sizes: Sequence[int | None], shape: Sequence[int] | None) -> Sizes:
     """One sample's sizes; what the file leaves open is taken from the input that was given, channels first."""
-    given: list[int | None] = list(shape) if shape else [None] * (len(sizes) - 1)
+    given: Sizes = list(shape) if shape else [None] * (len(sizes) - 1)
     if shape and len(sizes) == 4 and not _fits(sizes[1:], given):
         given = [given[1], given[2], given[0]]
     return [1, *(mine if mine is not None else theirs for mine, theirs in zip(sizes[1:], given, strict=False))]
@@ -78,8 +83,8 @@ def _fits(sizes: Sequence[int | None], given: Sequence[int | None]) -> bool:
     return fits and not open_channels_last
 
 
-def _saved(path: Path) -> tuple[list[int | None], Answer, list[str]]:
-    """Sizes of the input, how to ask, and how tf2onnx is told."""
+def _saved(path: Path) -> tuple[dict[str, Sizes], Answer, list[str]]:
+    """Sizes of the inputs, how to ask, and how tf2onnx is told."""
     _check_saved(path)
     import tensorflow as tf
 
@@ -87,17 +92,16 @@ def _saved(path: Path) -> tuple[list[int | None], Answer, list[str]]:
     name = _signature(sorted(loaded.signatures))
     function = loaded.signatures[name]
     inputs = function.structured_input_signature[1]
-    if len(inputs) != 1:
-        raise Refused(f"takes {len(inputs)} inputs: {', '.join(inputs)}. Pocketfit fits models with one.")
-    ((key, spec),) = inputs.items()
-    if spec.dtype != tf.float32 or spec.shape.rank is None:
-        raise Refused(f"takes {spec.dtype.name} of shape {spec.shape}; Pocketfit feeds float32 of a known rank.")
+    for spec in inputs.values():
+        if spec.dtype != tf.float32 or spec.shape.rank is None:
+            raise Refused(f"takes {spec.dtype.name} of shape {spec.shape}; Pocketfit feeds float32 of a known rank.")
 
-    def answer(question: np.ndarray) -> Mapping[str, np.ndarray]:
-        return {one: value.numpy() for one, value in function(**{key: tf.constant(question)}).items()}
+    def answer(question: Arrays) -> Arrays:
+        given = {key: tf.constant(values) for key, values in question.items()}
+        return {one: value.numpy() for one, value in function(**given).items()}
 
     options = ["--saved-model", str(path), "--signature_def", name, "--tag", "serve"]
-    return list(spec.shape), answer, options
+    return {key: list(spec.shape) for key, spec in inputs.items()}, answer, options
 
 
 def _check_saved(path: Path) -> None:
@@ -121,18 +125,20 @@ def _signature(names: Sequence[str]) -> str:
     )
 
 
-def _lite(path: Path) -> tuple[list[int | None], Answer, list[str]]:
+def _lite(path: Path) -> tuple[dict[str, Sizes], Answer, list[str]]:
     import tensorflow as tf
 
     interpreter = tf.lite.Interpreter(str(path))
     _check_lite(interpreter)
-    (given,) = interpreter.get_input_details()
-    sizes = [None if size < 0 else int(size) for size in given["shape_signature"]]
+    inputs = interpreter.get_input_details()
+    sizes = {one["name"]: [None if size < 0 else int(size) for size in one["shape_signature"]] for one in inputs}
 
-    def answer(question: np.ndarray) -> Mapping[str, np.ndarray]:
-        interpreter.resize_tensor_input(given["index"], question.shape)
+    def answer(question: Arrays) -> Arrays:
+        for given in inputs:
+            interpreter.resize_tensor_input(given["index"], question[given["name"]].shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(given["index"], question)
+        for given in inputs:
+            interpreter.set_tensor(given["index"], question[given["name"]])
         interpreter.invoke()
         return {one["name"]: interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()}
 
@@ -148,9 +154,9 @@ def _check_lite(interpreter: Any) -> None:
             "converted without optimizations, or the SavedModel that it was made from."
         )
     inputs = interpreter.get_input_details()
-    if len(inputs) != 1 or inputs[0]["dtype"] is not np.float32:
+    if any(one["dtype"] is not np.float32 for one in inputs):
         got = ", ".join(f"{one['name']} ({np.dtype(one['dtype']).name})" for one in inputs)
-        raise Refused(f"takes {got}. Pocketfit fits models with one float32 input.")
+        raise Refused(f"takes {got}. Pocketfit feeds float32.")
 
 
 if __name__ == "__main__":

@@ -46,46 +46,52 @@ class OnnxModule(nn.Module):
 
     Args:
         program: folded.
-        example: an input, with which the module is run once to see which constants are weights and which are sizes.
-        channels_last: whether the file wants N×H×W×C; the module takes N×C×H×W all the same.
+        examples: inputs, with which the module is run once to see which constants are weights and which are sizes.
+        channels_last: of each input, whether the file wants N×H×W×C; the module takes N×C×H×W all the same.
 
     Raises:
         ModelError: a node cannot be computed, naming it.
     """
 
-    def __init__(self, program: Program, example: Tensor, *, channels_last: bool = False) -> None:
+    def __init__(self, program: Program, *examples: Tensor, channels_last: Sequence[bool] = ()) -> None:
         super().__init__()
-        self.program, self.channels_last = program, channels_last
+        self.program, self.channels_last = program, tuple(channels_last) or (False,) * len(program.inputs)
+        # Of a single one, the graph says `input`, whatever the file calls it.
+        self.input_names = [given.name for given in program.inputs] if len(program.inputs) > 1 else ["input"]
         # Set by whoever knows that an output of four axes is an image with its channels behind.
         self.output_channels_last = False
         self.constants = {name: Constant(array) for name, array in program.weights.items()}
         self.places: dict[str, str] = {}
         self.order = [place(self, layer_path(node), OnnxLayer(node)) for node in program.nodes]
         with torch.no_grad():
-            self.trace(example)
+            self.trace(*examples)
         self._hold_weights()
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         """The output of the program for a batch, or all of several."""
-        values = self.trace(input)
+        values = self.trace(*inputs)
         results = tuple(self._result(name, values[name]) for name in self.program.outputs)
         return results if len(results) > 1 else results[0]
 
     def _result(self, name: str, value: Value) -> Tensor:
         if not isinstance(value, Tensor):
             raise ModelError(
-                f"The output {name!r} does not depend on the image. Say which ones count, such as model.onnx#one,two."
+                f"The output {name!r} does not depend on any input. Say which ones count, such as model.onnx#one,two."
             )
         return channels_first(value) if self.output_channels_last else value
 
-    def trace(self, input: Tensor) -> dict[str, Value]:
+    def given(self, inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+        """What the file is given for these inputs, by its names."""
+        turned = zip(self.program.inputs, inputs, self.channels_last, strict=True)
+        return {one.name: value.permute(0, 2, 3, 1) if last else value for one, value, last in turned}
+
+    def trace(self, *inputs: Tensor) -> dict[str, Value]:
         """Every value on the way, by its name in the file."""
-        batch, written = input.shape[0], self.program.sizes[0] if self.program.sizes else None
-        image = input.permute(0, 2, 3, 1) if self.channels_last else input
-        values: dict[str, Value] = {self.program.input: image, **self._constants()}
+        batch, written = inputs[0].shape[0], self.program.batch
+        values: dict[str, Value] = {**self.given(inputs), **self._constants()}
         for path, node in zip(self.order, self.program.nodes, strict=True):
-            inputs = [values[name] if name else None for name in node.inputs]
-            results = _run(self.get_submodule(path), node, inputs, batch, written)
+            read = [values[name] if name else None for name in node.inputs]
+            results = _run(self.get_submodule(path), node, read, batch, written)
             values.update((name, value) for name, value in zip(node.outputs, results, strict=False) if name)
         return values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -20,13 +20,13 @@ __all__ = ["TOLERANCE", "check_parity"]
 TOLERANCE = 1e-4
 
 
-def check_parity(module: OnnxModule, model: ModelProto, shape: tuple[int, ...]) -> float:
+def check_parity(module: OnnxModule, model: ModelProto, *shapes: tuple[int, ...]) -> float:
     """Run both on the same inputs, with a batch of 1 and of 2 where the file takes any.
 
     Args:
         module: made from the file.
         model: the file.
-        shape: input without the batch, as the module takes it.
+        shapes: of its inputs without the batch, as the module takes them.
 
     Returns:
         The largest error, as a share of the output's range.
@@ -37,29 +37,29 @@ def check_parity(module: OnnxModule, model: ModelProto, shape: tuple[int, ...]) 
     """
     session = _session(model)
     worst = 0.0
-    for image in _images(shape, module.program.sizes[0]):
-        expected = _answers(session, module, image, list(module.program.outputs))
-        worst = max(worst, _error(expected, module, image))
+    for inputs in _inputs(shapes, module.program.batch):
+        expected = _answers(session, module, inputs, list(module.program.outputs))
+        worst = max(worst, _error(expected, module, inputs))
         if worst > TOLERANCE:
             raise ModelError(
                 f"The module made from the file differs from ONNX Runtime by {worst:.2g} of the output's range; "
-                f"{TOLERANCE:.0e} is allowed. {_first_difference(module, model, image)}"
+                f"{TOLERANCE:.0e} is allowed. {_first_difference(module, model, inputs)}"
             )
     return worst
 
 
-def _images(shape: tuple[int, ...], written: int | None) -> Iterator[Tensor]:
+def _inputs(shapes: Sequence[tuple[int, ...]], written: int | None) -> Iterator[list[Tensor]]:
     """Random numbers around zero, and some as in a picture."""
     generator = torch.Generator().manual_seed(0)
     for batch in [1, 2] if written is None else [written]:
-        yield torch.randn(batch, *shape, generator=generator)
-    yield torch.rand(written or 1, *shape, generator=generator)
+        yield [torch.randn(batch, *shape, generator=generator) for shape in shapes]
+    yield [torch.rand(written or 1, *shape, generator=generator) for shape in shapes]
 
 
-def _error(expected: Mapping[str, Any], module: OnnxModule, image: Tensor) -> float:
+def _error(expected: Mapping[str, Any], module: OnnxModule, inputs: Sequence[Tensor]) -> float:
     """Of the worst output."""
     with torch.no_grad():
-        returned = module(image)
+        returned = module(*inputs)
     results = returned if isinstance(returned, tuple) else (returned,)
     errors = []
     for got, (name, wanted) in zip(results, expected.items(), strict=True):
@@ -88,12 +88,12 @@ def _session(model: ModelProto) -> Any:
         ) from error
 
 
-def _answers(session: Any, module: OnnxModule, image: Tensor, names: list[str]) -> Mapping[str, Any]:
-    image = image.permute(0, 2, 3, 1) if module.channels_last else image
+def _answers(session: Any, module: OnnxModule, inputs: Sequence[Tensor], names: list[str]) -> Mapping[str, Any]:
+    given = {name: value.contiguous().numpy() for name, value in module.given(inputs).items()}
     try:
-        answers = session.run(names, {module.program.input: image.contiguous().numpy()})
+        answers = session.run(names, given)
     except Exception as error:
-        shape = "x".join(map(str, image.shape))
+        shape = ", ".join("x".join(map(str, value.shape)) for value in given.values())
         raise ModelError(
             f"ONNX Runtime cannot run the file with the input {shape}: {_first_line(error)}\n"
             "Give the input it was made for as --input channels x height x width, such as --input 3x224x224."
@@ -101,12 +101,13 @@ def _answers(session: Any, module: OnnxModule, image: Tensor, names: list[str]) 
     return dict(zip(names, answers, strict=True))
 
 
-def _first_difference(module: OnnxModule, model: ModelProto, image: Tensor) -> str:
+def _first_difference(module: OnnxModule, model: ModelProto, inputs: Sequence[Tensor]) -> str:
     """Compare every value that both have, in order."""
     with torch.no_grad():
-        values = module.trace(image)
-    ours = {name: value for name, value in values.items() if isinstance(value, Tensor) and name != module.program.input}
-    theirs = _answers(_session(_with_all_outputs(model, ours)), module, image, list(ours))
+        values = module.trace(*inputs)
+    given = module.given(inputs)
+    ours = {name: value for name, value in values.items() if isinstance(value, Tensor) and name not in given}
+    theirs = _answers(_session(_with_all_outputs(model, ours)), module, inputs, list(ours))
     for node in module.program.nodes:
         for name in filter(ours.__contains__, node.outputs):
             error = relative_error(torch.from_numpy(theirs[name]), ours[name])

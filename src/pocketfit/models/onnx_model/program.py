@@ -1,4 +1,4 @@
-"""What an ONNX file computes, as plain data: nodes in order, weights, one input, outputs."""
+"""What an ONNX file computes, as plain data: nodes in order, weights, inputs, outputs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,42 @@ from pocketfit.models.onnx_model.read import array_of
 from pocketfit.models.onnx_ops import OPERATORS
 from pocketfit.models.onnx_ops.call import Numbers, OnnxNode
 
-__all__ = ["Program", "program_of", "without_rest"]
+__all__ = ["Input", "Program", "program_of", "without_rest"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a file is given.
+
+    Args:
+        name: in the file.
+        sizes: of all axes, the batch first; None for one that may have any.
+    """
+
+    name: str
+    sizes: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class Program:
-    """A model with one input.
+    """A model.
 
     Args:
         nodes: those that the outputs need, each after those it reads.
         weights: constant values by name.
-        input: name of the input.
-        sizes: of the input; None for an axis that may have any.
+        inputs: at least one.
         outputs: their names.
     """
 
     nodes: tuple[OnnxNode, ...]
     weights: Mapping[str, Numbers]
-    input: str
-    sizes: tuple[int | None, ...]
+    inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
+
+    @property
+    def batch(self) -> int | None:
+        """The batch that is written in the file; None where it may be any."""
+        return next((given.sizes[0] for given in self.inputs if given.sizes and given.sizes[0] is not None), None)
 
     def readers(self, value: str) -> list[OnnxNode]:
         """The nodes that read a value."""
@@ -48,25 +64,27 @@ def program_of(model: ModelProto, output: str | None = None) -> Program:
         output: the one to keep, or several joined by commas; None for all.
 
     Raises:
-        ModelError: several inputs, an output that the file does not have, or operators that have no counterpart.
+        ModelError: inputs that are no floats, an output that the file does not have, or operators without a
+            counterpart.
     """
     graph = model.graph
     weights = {tensor.name: array_of(tensor) for tensor in graph.initializer}
     names = _outputs(graph, output)
     nodes = _needed([_node(node, model) for node in graph.node], names)
-    given = _input(graph, weights, {*names, *(read for node in nodes for read in node.inputs)})
+    given = _inputs(graph, weights, {*names, *(read for node in nodes for read in node.inputs)})
     _check_operators(nodes)
-    return Program(tuple(nodes), weights, given.name, _sizes(given), names)
+    return Program(tuple(nodes), weights, given, names)
 
 
 def without_rest(model: ModelProto, program: Program) -> ModelProto:
-    """The file with nothing but what the program's outputs need, so that it can be run on the program's input alone."""
+    """The file with nothing but what the program's outputs need: it runs on the program's inputs alone."""
+    given = {one.name for one in program.inputs}
     names = {name for node in program.nodes for name in node.outputs if name}
     kept = ModelProto()
     kept.CopyFrom(model)
     for part, wanted in (
         (kept.graph.node, [node for node in model.graph.node if names.intersection(node.output)]),
-        (kept.graph.input, [one for one in model.graph.input if one.name in (program.input, *program.weights)]),
+        (kept.graph.input, [one for one in model.graph.input if one.name in given or one.name in program.weights]),
         (kept.graph.output, [one for one in model.graph.output if one.name in program.outputs]),
     ):
         del part[:]
@@ -74,21 +92,18 @@ def without_rest(model: ModelProto, program: Program) -> ModelProto:
     return kept
 
 
-def _input(graph: GraphProto, weights: Mapping[str, Numbers], read: set[str]) -> ValueInfoProto:
+def _inputs(graph: GraphProto, weights: Mapping[str, Numbers], read: set[str]) -> tuple[Input, ...]:
     inputs = [value for value in graph.input if value.name not in weights and value.name in read]
-    if len(inputs) != 1:
-        raise ModelError(
-            f"The model has {len(inputs)} inputs: {_names(inputs)}. Pocketfit fits models with one image input. "
-            "Export a module that fills in the others, or say which output counts, where it does not need them."
-        )
-    element = inputs[0].type.tensor_type.elem_type
-    if element != TensorProto.FLOAT:
-        raise ModelError(
-            f"The input {inputs[0].name!r} is of type {TensorProto.DataType.Name(element)}; Pocketfit feeds floats. "
-            "Cut the conversion off the front of the model."
-        )
-    image: ValueInfoProto = inputs[0]
-    return image
+    if not inputs:
+        raise ModelError("The model has no input that its outputs depend on. Say which outputs count: model.onnx#name.")
+    for value in inputs:
+        element = value.type.tensor_type.elem_type
+        if element != TensorProto.FLOAT:
+            raise ModelError(
+                f"The input {value.name!r} is of type {TensorProto.DataType.Name(element)}; Pocketfit feeds floats. "
+                "Cut the conversion off the front of the model, or export a module that fills this input in."
+            )
+    return tuple(Input(value.name, _sizes(value)) for value in inputs)
 
 
 def _outputs(graph: GraphProto, wanted: str | None) -> tuple[str, ...]:

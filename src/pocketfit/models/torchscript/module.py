@@ -63,18 +63,19 @@ class ScriptedModule(nn.Module):
 
 
 class ScriptedModel(ScriptedModule):
-    """The outermost module: takes one tensor.
+    """The outermost module: takes tensors alone.
 
     Args:
         script: as `ScriptedModule` takes it.
         functions: likewise.
-        defaults: of the inputs behind the first one.
+        defaults: of what `forward` takes behind the tensors.
+        names: of the tensors.
     """
 
-    def __init__(self, script: Any, functions: Functions, defaults: Sequence[Any]) -> None:
+    def __init__(self, script: Any, functions: Functions, defaults: Sequence[Any], names: Sequence[str]) -> None:
         super().__init__(script, functions)
-        self._defaults = tuple(defaults)
+        self._defaults, self.input_names = tuple(defaults), list(names)
 
-    def forward(self, input: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         """What the file's forward returns for a batch."""
-        return self.call("forward", (input, *self._defaults))
+        return self.call("forward", (*inputs, *self._defaults))

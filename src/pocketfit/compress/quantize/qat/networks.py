@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.graph.running import joined, plain_copy
+from pocketfit.graph.running import arguments, joined, plain_copy
 from pocketfit.types import LoadedModel
 
 __all__ = ["Network", "Teacher"]
@@ -25,9 +25,8 @@ class Network(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Answers of a batch."""
-        if self.dynamic_batch:
-            return joined(self.graph(inputs))
-        return torch.cat([joined(self.graph(sample)) for sample in torch.split(inputs, 1)])
+        pieces = [inputs] if self.dynamic_batch else torch.split(inputs, 1)
+        return torch.cat([joined(self.graph(*arguments(self.graph, piece))) for piece in pieces])
 
 
 class Teacher:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pocketfit.outputs import apart, together
+from pocketfit.rows import apart, together
 from pocketfit.types import TensorSpec
 from pocketfit.verify.parity import compare, compare_outputs
 

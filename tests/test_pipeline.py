@@ -435,7 +435,7 @@ def test_an_op_that_one_runtime_lacks_costs_that_runtime_only(request_of: Reques
 
 def test_intentions_say_what_would_be_done_and_write_no_bundle(request_of: Request) -> None:
     lines = "\n".join(intentions(request_of(targets=None)))
-    assert "1x1x8x8" in lines
+    assert "input 1x8x8" in lines
     assert "100 unlabelled samples" in lines
     assert "599 held-out" in lines
     assert "ONNX Runtime: float32, float16, int8" in lines

@@ -18,7 +18,7 @@ from pocketfit.compress.quantize.qat.trainable import Trainable, make_trainable
 from pocketfit.compress.quantize.recipe import Granularity, Recipe
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.walk import Site, Values, walk
-from pocketfit.graph.running import joined
+from pocketfit.graph.running import arguments, joined
 from pocketfit.models.canonical import canonicalise
 from pocketfit.testing.models import MODELS, TinyModel, build
 from pocketfit.types import LoadedModel, QuantizationPlan, Scheme, Variant
@@ -28,7 +28,7 @@ STORAGE = {Scheme.AFFINE: Activations.UNSIGNED, Scheme.SYMMETRIC: Activations.SY
 
 
 def planned(model: LoadedModel, recipe: Recipe | None = None) -> tuple[QuantizationPlan, np.ndarray]:
-    batch = np.random.default_rng(0).normal(size=(16, *model.input.shape[1:])).astype(np.float32)
+    batch = np.random.default_rng(0).normal(size=(16, *model.row_shape)).astype(np.float32)
     statistics = calibrate(model.graph, [batch], place(model.graph).tensors)
     return int8_plan(model, statistics, data_fingerprint="", samples=16, recipe=recipe or Recipe()), batch
 
@@ -41,7 +41,7 @@ def small(kind: type[TinyModel]) -> tuple[LoadedModel, QuantizationPlan, np.ndar
 
 def run(graph: GraphModule, batch: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        output: np.ndarray = joined(graph(torch.from_numpy(batch))).numpy()
+        output: np.ndarray = joined(graph(*arguments(graph, torch.from_numpy(batch)))).numpy()
     return output
 
 

@@ -41,7 +41,8 @@ OTHER = {
     "coreml": "apple/coremltools, docs-guides at e0e2f42 (BSD-3-Clause): latencies",
 }
 MAKER = (
-    "published specifications of the maker of the phone and of the chip: cores, clocks, memory, accelerators, system"
+    "published specifications of the maker of the phone and of the chip: cores, clocks, memory, accelerators, battery, "
+    "system"
 )
 # Doubts of speeds that a few networks tell of, and of those that one or two do; spread of both.
 FEW, FEWER, FEW_SPREAD = (0.1, 0.3, 0.15), (0.3, 0.5, 0.15), 0.2
@@ -72,6 +73,7 @@ def _profile(name: str, about: dict[str, Any]) -> Profile:
         clusters=tuple(Cluster(core=core, count=count, ghz=ghz) for core, count, ghz in about["clusters"]),
         features=tuple(about["features"]),
         memory_gb=about.get("memory_gb"),
+        battery_mah=about.get("battery_mah"),
         sources=(MAKER, *sorted({target.source for target in targets})),
         targets=tuple(targets),
         **facts,

@@ -31,6 +31,7 @@ from pocketfit.cli.python_version import refusal
 from pocketfit.cli.quantize import quantize
 from pocketfit.cli.runtimes import runtimes
 from pocketfit.cli.slim import slim
+from pocketfit.cli.sustain import sustain
 from pocketfit.cli.tile import tile
 from pocketfit.cli.verify import verify
 from pocketfit.cli.zoo import zoo
@@ -54,6 +55,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     tile,
     zoo,
     predict,
+    sustain,
     runtimes,
     opencl,
     doctor,

@@ -9,6 +9,7 @@ import typer
 
 from pocketfit.cli.options import AsJson, InputShape, check_file, parse_shape
 from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.ways import processor
 from pocketfit.errors import DataError, OptionError
 from pocketfit.types import InputShape as Shape
 
@@ -218,7 +219,6 @@ def _about(profile: Profile) -> list[str]:
 def _target_row(one: Target) -> tuple[str, ...]:
     import math
 
-    threads = f", {one.threads} thread{'s' if one.threads > 1 else ''}" if one.processor == "cpu" else ""
     wide = f"-{1 - math.exp(-1.645 * one.spread):.0%} +{math.exp(1.645 * one.spread) - 1:.0%}"
     source = one.source.partition(":")[0]
-    return (one.runtime, one.precision, f"{one.processor.upper()}{threads}", source, str(one.measured), wide)
+    return (one.runtime, one.precision, processor(one), source, str(one.measured), wide)

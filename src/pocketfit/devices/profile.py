@@ -21,6 +21,7 @@ from pocketfit.errors import DataError, OptionError, OutputError
 __all__ = [
     "SCHEMA_VERSION",
     "Cluster",
+    "Cooling",
     "Measurement",
     "Profile",
     "Target",
@@ -48,6 +49,22 @@ class Cluster(_Strict):
     core: str
     count: Annotated[int, Field(gt=0)]
     ghz: Positive
+
+
+class Cooling(_Strict):
+    """How a device sheds heat, as one thermal mass with one resistance to the air.
+
+    Attributes:
+        resistance_c_per_w: degrees that it gets warmer for each watt that it draws all the time.
+        tau_s: seconds after which 63 % of a change of temperature has happened.
+        limit_c: temperature at which clocks are lowered: of a phone's skin, of a board's chip.
+        source: where these are from.
+    """
+
+    resistance_c_per_w: Positive
+    tau_s: Positive
+    limit_c: Positive
+    source: str
 
 
 class Measurement(_Strict):
@@ -125,6 +142,8 @@ class Profile(_Strict):
         gpu: as its maker writes it; empty where there is none of use.
         npu: likewise.
         system: what it was sold with, such as "Android 11".
+        battery_mah: of the full battery, as its maker gives it; None where that is not known.
+        cooling: measured on the device; None where it was not, and is assumed by tier.
         sources: of all of this.
         targets: ways to run models.
     """
@@ -142,6 +161,8 @@ class Profile(_Strict):
     gpu: str
     npu: str
     system: str
+    battery_mah: Positive | None = None
+    cooling: Cooling | None = None
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
     targets: tuple[Target, ...]
 

@@ -1,7 +1,6 @@
 """A pruned model trained to answer as the unpruned one does, and as the labels say where there are any.
 
-The loop is that of quantization-aware training, without quantizers: `accelerate`, moving average, checkpoints that a
-killed training goes on from.
+The loop is `compress.training`'s: `accelerate`, moving average, checkpoints that a killed training goes on from.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.compress.quantize.qat.processes import accelerator_for
-from pocketfit.compress.quantize.qat.recipe import TrainingRecipe, Trains
-from pocketfit.compress.quantize.qat.train import Step, Training, check_samples, order_for
-from pocketfit.compress.quantize.qat.trainable import Trainable
+from pocketfit.compress.training.loop import Step, Student, check_samples, content_of, learn
+from pocketfit.compress.training.optimizer import weights_and_biases
+from pocketfit.compress.training.recipe import LoopRecipe
 from pocketfit.graph.affine_layer import WEIGHTED
 from pocketfit.graph.running import plain_copy
 from pocketfit.models.weights import with_weights
@@ -27,18 +25,16 @@ from pocketfit.types import LoadedModel, Samples
 __all__ = ["finetune", "finetuning_recipe"]
 
 
-def finetuning_recipe(epochs: int) -> TrainingRecipe:
+def finetuning_recipe(epochs: int) -> LoopRecipe:
     """What suits float weights that were fitted already: rates far above those of quantized ones."""
-    return TrainingRecipe(
-        epochs=epochs, batch=64, trains=Trains.EVERYTHING, weight_rate=1e-3, bias_rate=1e-3, clip_norm=5
-    )
+    return LoopRecipe(epochs=epochs, batch=64, weight_rate=1e-3, bias_rate=1e-3, clip_norm=5)
 
 
 def finetune(
     model: LoadedModel,
     teacher: LoadedModel,
     samples: Samples,
-    recipe: TrainingRecipe,
+    recipe: LoopRecipe,
     *,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
@@ -61,20 +57,17 @@ def finetune(
         WeightsError: the checkpoint cannot be read, or belongs to another training.
     """
     check_samples(model, samples)
-    accelerator = accelerator_for(recipe)
-    trainable = _trainable(model.graph)
-    order = order_for(len(samples.inputs), recipe, accelerator)
-    training = Training(teacher, trainable, samples, order, recipe, accelerator)
-    training.resume_from(checkpoint, _key(model, teacher, samples, recipe))
-    with torch.enable_grad():
-        training.run(progress or _nobody)
-    training.average.apply()
-    parameters = {**trainable.weights, **trainable.biases}
-    return with_weights(model, {path: value.detach().cpu().clone() for path, value in parameters.items()})
+    graph, weights, biases = _trainable(model.graph)
+    student = Student(
+        graph, model.dynamic_batch, weights_and_biases(list(weights.values()), list(biases.values()), recipe)
+    )
+    key = _key(model, teacher, samples, recipe)
+    learn(student, teacher, samples, recipe, key=key, checkpoint=checkpoint, progress=progress)
+    return with_weights(model, {path: value.detach().cpu().clone() for path, value in {**weights, **biases}.items()})
 
 
-def _trainable(graph: GraphModule) -> Trainable:
-    """A copy of the graph whose layers' numbers are its parameters; biases, too, by their attribute path."""
+def _trainable(graph: GraphModule) -> tuple[GraphModule, dict[str, nn.Parameter], dict[str, nn.Parameter]]:
+    """A copy of the graph, and its layers' weights and biases as parameters by their attribute path."""
     copied = plain_copy(graph).requires_grad_(False)
     weights: dict[str, nn.Parameter] = {}
     biases: dict[str, nn.Parameter] = {}
@@ -84,7 +77,7 @@ def _trainable(graph: GraphModule) -> Trainable:
                 if isinstance(argument, torch.fx.Node) and argument.op == "get_attr":
                     path = str(argument.target)
                     place[path] = _parameter(copied, path)
-    return Trainable(copied, weights, biases, {}, {})
+    return copied, weights, biases
 
 
 def _parameter(graph: GraphModule, path: str) -> nn.Parameter:
@@ -99,17 +92,13 @@ def _parameter(graph: GraphModule, path: str) -> nn.Parameter:
     return parameter
 
 
-def _key(model: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: TrainingRecipe) -> str:
+def _key(model: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: LoopRecipe) -> str:
     return key_of(
         {
             "model": model.fingerprint,
             "teacher": teacher.fingerprint,
-            "samples": samples.fingerprint,
+            "samples": content_of(samples),
             "labelled": samples.labels is not None,
             "recipe": asdict(recipe),
         }
     )
-
-
-def _nobody(step: Step) -> None:
-    pass

@@ -13,7 +13,8 @@ import numpy as np
 from pocketfit.compress.prune.channels import Layer, Pruned, Watcher, prune_channels
 from pocketfit.compress.prune.finetune import finetune
 from pocketfit.compress.prune.recipe import ChannelRecipe
-from pocketfit.compress.quantize.qat import Step, TrainingRecipe
+from pocketfit.compress.training.loop import Step
+from pocketfit.compress.training.recipe import LoopRecipe
 from pocketfit.errors import OptionError
 from pocketfit.types import LoadedModel, Samples
 
@@ -33,7 +34,7 @@ class Schedule:
     """
 
     rounds: int = 1
-    training: TrainingRecipe | None = None
+    training: LoopRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -77,7 +78,7 @@ def prune_in_rounds(
 def _trained(
     pruned: Pruned,
     teacher: LoadedModel,
-    training: TrainingRecipe | None,
+    training: LoopRecipe | None,
     samples: Samples | None,
     watcher: Watcher | None,
 ) -> Pruned:

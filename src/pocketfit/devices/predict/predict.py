@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pocketfit.devices.power import active_watts
 from pocketfit.devices.predict.demands import Demand
 from pocketfit.devices.predict.kinds import KIND_NAMES, KINDS
 from pocketfit.devices.predict.speeds import Estimate, Speeds, adapted, amounts_vector, prior_covariance
@@ -21,10 +22,6 @@ __all__ = ["LayerShare", "ModelNeeds", "Prediction", "layer_shares", "model_need
 # Standard deviation of the logarithm of a speed that hardly any measured network tells of.
 RARE = 0.7
 _BYTES = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 1), "int8x16": (1, 2)}
-# Watts while computing: a first-order figure by processor and tier. A big core takes one to two watts at its highest
-# clock, and an accelerator about two; what a phone really takes has to be measured on it.
-_CORE_WATTS = {"high": 1.6, "mid": 1.0, "low": 0.6}
-_ACCELERATOR_WATTS = 2.0
 
 
 @dataclass(frozen=True)
@@ -123,11 +120,5 @@ def _prediction(needs: ModelNeeds, profile: Profile, target: Target) -> Predicti
         threads=target.threads,
         latency=latency,
         memory_bytes=round(needs.parameters * weights + needs.activation_numbers * activations),
-        energy_mj=latency.ms * _watts(profile, target),
+        energy_mj=latency.ms * active_watts(profile, target),
     )
-
-
-def _watts(profile: Profile, target: Target) -> float:
-    if target.processor != "cpu":
-        return _ACCELERATOR_WATTS
-    return _CORE_WATTS[profile.tier] * min(target.threads, profile.big_cores)

@@ -1,16 +1,9 @@
 """Quantization-aware training: a plan's scales and biases, and the weights, learnt from the float model.
 
-Read in this order: lsq → trainable → recipe → train → deploy.
+Read in this order: lsq → trainable → recipe → train → deploy. The loop itself is `compress.training`'s.
 """
 
-from pocketfit.compress.quantize.qat.recipe import (
-    Loss,
-    MixedPrecision,
-    Optimizer,
-    Schedule,
-    TrainingRecipe,
-    Trains,
-)
-from pocketfit.compress.quantize.qat.train import Step, Trained, train
+from pocketfit.compress.quantize.qat.recipe import TrainingRecipe, Trains
+from pocketfit.compress.quantize.qat.train import Trained, train
 
-__all__ = ["Loss", "MixedPrecision", "Optimizer", "Schedule", "Step", "Trained", "TrainingRecipe", "Trains", "train"]
+__all__ = ["Trained", "TrainingRecipe", "Trains", "train"]

@@ -1,58 +1,22 @@
-"""Quantization-aware training: a plan's scales, biases and weights, learnt from the float model.
-
-The loop below says what a step is; devices, several processes, the dealing out of batches and mixed precision are
-`accelerate`'s. A training that was killed goes on from its last checkpoint and ends as if nothing had happened: the
-order of the samples and the learning rates depend on the number of the step alone.
-"""
+"""Quantization-aware training: a plan's scales, biases and weights, learnt from the float model."""
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
-from torch.utils.data import DataLoader
 
 from pocketfit.compress.quantize.plan import plan_to_json
-from pocketfit.compress.quantize.qat.checkpoint import load_checkpoint, save_checkpoint
 from pocketfit.compress.quantize.qat.deploy import deploy
-from pocketfit.compress.quantize.qat.ema import MovingAverage
-from pocketfit.compress.quantize.qat.loss import criterion
-from pocketfit.compress.quantize.qat.networks import Network, Teacher
-from pocketfit.compress.quantize.qat.optimizer import build_optimizer, set_rates
-from pocketfit.compress.quantize.qat.processes import accelerator_for, shared
-from pocketfit.compress.quantize.qat.recipe import MixedPrecision, TrainingRecipe
-from pocketfit.compress.quantize.qat.samples import Batch, Order, TrainingSet
+from pocketfit.compress.quantize.qat.recipe import TrainingRecipe, Trains
 from pocketfit.compress.quantize.qat.trainable import Trainable, make_trainable
-from pocketfit.errors import DataError, OptionError
+from pocketfit.compress.training.loop import Step, Student, check_samples, content_of, learn
+from pocketfit.compress.training.optimizer import Group
+from pocketfit.errors import OptionError
 from pocketfit.store import key_of
 from pocketfit.types import LoadedModel, Precision, Samples, Scheme, Variant
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-__all__ = ["Step", "Trained", "Training", "check_samples", "order_for", "train"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step found.
-
-    Args:
-        number: counted from 1.
-        steps: how many there will be.
-        loss: before the step, mean over the batch.
-        gradient_norm: before clipping.
-    """
-
-    number: int
-    steps: int
-    loss: float
-    gradient_norm: float
+__all__ = ["Trained", "train"]
 
 
 @dataclass(frozen=True)
@@ -100,125 +64,14 @@ def train(
         WeightsError: the checkpoint cannot be read, or belongs to another training.
     """
     _check(variant, samples)
-    accelerator = accelerator_for(recipe)
-    order = order_for(len(samples.inputs), recipe, accelerator)
     teacher = teacher or variant.model
     trainable = make_trainable(variant.model.graph, variant.plan, scheme, learn_zero_points=recipe.learn_zero_points)
-    training = Training(teacher, trainable, samples, order, recipe, accelerator)
-    training.resume_from(checkpoint, _key(variant, teacher, samples, recipe, scheme))
-    with torch.enable_grad():
-        training.run(progress or _nobody)
-    training.average.apply()
-    note = f"Trained ({scheme}, {recipe.trains}): {order.steps} steps of {order.batch_size} samples."
-    return Trained(deploy(variant, scheme, trainable, recipe.trains, note), tuple(training.log))
-
-
-class Training:
-    """The loop, over whatever parameters a `Trainable` has.
-
-    Args:
-        teacher: the float model to follow.
-        trainable: what learns.
-        samples: to learn from.
-        order: in which they come.
-        recipe: how.
-        accelerator: devices and processes.
-    """
-
-    def __init__(
-        self,
-        teacher: LoadedModel,
-        trainable: Trainable,
-        samples: Samples,
-        order: Order,
-        recipe: TrainingRecipe,
-        accelerator: Accelerator,
-    ) -> None:
-        self.order = order
-        self.recipe = recipe
-        self.accelerator = accelerator
-        self.optimizer = build_optimizer(trainable, recipe)
-        network = Network(trainable.graph, teacher.dynamic_batch)
-        loader = DataLoader(TrainingSet(samples), batch_sampler=order, collate_fn=_as_it_is)
-        self.network, self.prepared, self.loader = accelerator.prepare(network, self.optimizer, loader)
-        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.average = MovingAverage(self.parameters, recipe.ema)
-        self.teacher = Teacher(teacher, accelerator.device)
-        self.criterion = criterion(teacher, recipe, labelled=samples.labels is not None)
-        self.log: list[Step] = []
-        self.checkpoint: Path | None = None
-        self.key = ""
-
-    def run(self, progress: Callable[[Step], None]) -> None:
-        """Take all steps that are left."""
-        if self.order.start == self.order.steps:
-            return
-        for number, batch in enumerate(self.loader, self.order.start):
-            step = self._step(number, batch)
-            self.log.append(step)
-            if step.number % self.recipe.checkpoint_steps == 0 or step.number == step.steps:
-                self._save()
-            if self.accelerator.is_main_process:
-                progress(step)
-
-    def _step(self, number: int, batch: Batch) -> Step:
-        positions, inputs, labels = batch
-        set_rates(self.optimizer, self.recipe.factor(number, self.order.steps))
-        loss = self.criterion(self.network(inputs), self.teacher(positions, inputs), labels)
-        self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
-        self.prepared.step()
-        self.prepared.zero_grad()
-        self.average.update(number)
-        mean: torch.Tensor = self.accelerator.reduce(loss.detach(), "mean")
-        step = Step(number + 1, self.order.steps, float(mean), float(norm))
-        self._check_finite(step)
-        return step
-
-    def _check_finite(self, step: Step) -> None:
-        # Half precision overflows now and then; its loss scaling leaves such a step out.
-        if self.recipe.mixed_precision is MixedPrecision.FLOAT16:
-            return
-        if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
-            raise OptionError(
-                f"the training diverged at step {step.number} of {step.steps}: its loss is {step.loss}. "
-                "Train with lower learning rates, or with a smaller clip_norm."
-            )
-
-    # checkpoints -------------------------------------------------------------------------------------------------
-
-    def resume_from(self, checkpoint: Path | None, key: str) -> None:
-        """Go on from a checkpoint of this training, where there is one, and write others there."""
-        self.checkpoint, self.key = checkpoint, key
-        if checkpoint is None:
-            return
-        state = shared(self.accelerator, lambda: load_checkpoint(checkpoint, key))
-        if state is None:
-            return
-        for parameter, average, *stored in zip(
-            self.parameters, self.average.values, state["parameters"], state["average"], strict=True
-        ):
-            parameter.data.copy_(stored[0])
-            average.copy_(stored[1])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.log = [Step(number, self.order.steps, *found) for number, found in enumerate(state["log"], 1)]
-        self.order.start = len(self.log)
-
-    def _save(self) -> None:
-        if self.checkpoint is None or not self.accelerator.is_main_process:
-            return
-        scaler = self.accelerator.scaler
-        state = {
-            "key": self.key,
-            "parameters": [parameter.detach() for parameter in self.parameters],
-            "average": self.average.values,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": {} if scaler is None else scaler.state_dict(),
-            "log": [[step.loss, step.gradient_norm] for step in self.log],
-        }
-        save_checkpoint(self.checkpoint, state)
+    student = Student(trainable.graph, variant.model.dynamic_batch, _groups(trainable, recipe))
+    key = _key(variant, teacher, samples, recipe, scheme)
+    log = learn(student, teacher, samples, recipe, key=key, checkpoint=checkpoint, progress=progress)
+    batch = min(recipe.batch, len(samples.inputs))
+    note = f"Trained ({scheme}, {recipe.trains}): {len(log)} steps of {batch} samples."
+    return Trained(deploy(variant, scheme, trainable, recipe.trains, note), log)
 
 
 def _check(variant: Variant, samples: Samples) -> None:
@@ -228,55 +81,31 @@ def _check(variant: Variant, samples: Samples) -> None:
     check_samples(variant.model, samples)
 
 
-def check_samples(model: LoadedModel, samples: Samples) -> None:
-    """Refuse samples that nothing can be learnt from.
-
-    Raises:
-        DataError: there are none, or a label is none of the model's classes.
-    """
-    if not len(samples.inputs):
-        raise DataError("there are no samples to train with. Give at least one.")
-    labels, shape = samples.labels, model.output.shape
-    if labels is not None and len(shape) == 2 and labels.max() >= shape[1]:
-        raise DataError(
-            f"a label is {labels.max()}, but the model knows {shape[1]} classes: 0 to {shape[1] - 1} are allowed. "
-            "Correct the labels, or train without them."
-        )
-
-
-def order_for(count: int, recipe: TrainingRecipe, accelerator: Accelerator) -> Order:
-    """The order of so many samples, dealt out evenly to all processes.
-
-    Raises:
-        OptionError: they cannot be.
-    """
-    batch, processes = min(recipe.batch, count), accelerator.num_processes
-    if batch % processes:
-        raise OptionError(
-            f"{batch} samples a step cannot be dealt out evenly to {processes} processes. Choose a batch that is a "
-            f"multiple of {processes} and not more than the {count} samples."
-        )
-    return Order(count, batch, recipe.epochs, recipe.seed)
+def _groups(trainable: Trainable, recipe: TrainingRecipe) -> list[Group]:
+    """What the recipe trains; weights and their scales stop asking for gradients where it leaves them alone."""
+    everything = recipe.trains is Trains.EVERYTHING
+    for weight in trainable.weights.values():
+        weight.requires_grad_(everything)
+    for quantizer in trainable.weight_scales.values():
+        quantizer.requires_grad_(everything)
+    groups = [
+        Group(list(trainable.biases.values()), recipe.bias_rate),
+        Group(list(trainable.scales()), recipe.scale_rate),
+    ]
+    if everything:
+        groups.append(Group(list(trainable.weights.values()), recipe.weight_rate, recipe.weight_decay))
+    return groups
 
 
 def _key(variant: Variant, teacher: LoadedModel, samples: Samples, recipe: TrainingRecipe, scheme: Scheme) -> str:
     """Identity of a training: of everything its result depends on."""
-    content = samples.fingerprint or hashlib.sha256(samples.inputs.tobytes()).hexdigest()
     parts = {
         "model": variant.model.fingerprint,
         "plan": plan_to_json(variant.plan),
         "teacher": teacher.fingerprint,
-        "samples": content,
+        "samples": content_of(samples),
         "labelled": samples.labels is not None,
         "recipe": asdict(recipe),
         "scheme": scheme,
     }
     return key_of(parts)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch  # the training set gives whole batches
-
-
-def _nobody(step: Step) -> None:
-    pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pocketfit.compress.distill import AttentionTransfer, Correlated, Decoupled, Hint, SoftLabels, divergence
+from pocketfit.compress.training.losses import AttentionTransfer, Correlated, Decoupled, Hint, SoftLabels, divergence
 from pocketfit.errors import OptionError
 
 # Sums of float32 logarithms in another order.

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pocketfit.compress.quantize.qat.checkpoint import load_checkpoint, save_checkpoint
+from pocketfit.compress.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketfit.errors import OutputError, WeightsError
 
 

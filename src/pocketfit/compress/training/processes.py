@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from pocketfit.compress.quantize.qat.recipe import TrainingRecipe
+from pocketfit.compress.training.recipe import LoopRecipe
 from pocketfit.errors import RuntimeMissing
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ __all__ = ["accelerator_for", "shared"]
 T = TypeVar("T")
 
 
-def accelerator_for(recipe: TrainingRecipe) -> Accelerator:
+def accelerator_for(recipe: LoopRecipe) -> Accelerator:
     """What runs the training here: on a GPU if there is one and the recipe allows it, in one process or several.
 
     Raises:
@@ -27,8 +27,7 @@ def accelerator_for(recipe: TrainingRecipe) -> Accelerator:
         from accelerate.state import AcceleratorState, PartialState
     except ImportError as error:
         raise RuntimeMissing(
-            "quantization-aware training needs accelerate, not installed here. To add it: "
-            'pip install "pocketfit[train]"'
+            'a training needs accelerate, not installed here. To add it: pip install "pocketfit[train]"'
         ) from error
     # It remembers the precision and device of an earlier training in this process, and refuses any other. What links
     # several processes is kept.

@@ -1,4 +1,4 @@
-"""Distillation: how far the trained graph's answers are from the float model's, and from the labels.
+"""How far the trained graph's answers are from the teacher's, and from the labels.
 
 Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2: the softened distributions are
 compared, the result is multiplied by the squared temperature, and the labels have a smaller share.
@@ -12,20 +12,20 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.compress.distill.soft_labels import divergence
-from pocketfit.compress.quantize.qat.recipe import Loss, TrainingRecipe
+from pocketfit.compress.training.losses.soft_labels import divergence
+from pocketfit.compress.training.recipe import LoopRecipe, Loss
 from pocketfit.types import LoadedModel
 
 __all__ = ["Criterion", "criterion"]
 
-# Student's outputs, float model's outputs, labels (-1 for none) → loss.
+# Student's outputs, teacher's outputs, labels (-1 for none) → loss.
 Criterion = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # A probability that is quantized may be zero, which has no logarithm.
 _LEAST_PROBABILITY = 1e-4
 
 
-def criterion(model: LoadedModel, recipe: TrainingRecipe, *, labelled: bool) -> Criterion:
+def criterion(model: LoadedModel, recipe: LoopRecipe, *, labelled: bool) -> Criterion:
     """The loss for this model.
 
     Args:

@@ -1,4 +1,4 @@
-"""The graph that learns and the float graph it learns from, each as a module from a batch to its answers."""
+"""The graph that learns and the graph it learns from, each as a module from a batch to its answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pocketfit.types import LoadedModel
 
 __all__ = ["Network", "Teacher"]
 
-# The float model's answers are kept up to here: they are the same in every epoch.
+# A teacher's answers are kept up to here: they are the same in every epoch.
 KEPT_BYTES = 2**28
 
 
@@ -30,7 +30,7 @@ class Network(nn.Module):
 
 
 class Teacher:
-    """The float model; what it answered once is remembered."""
+    """The model to follow; what it answered once is remembered."""
 
     def __init__(self, model: LoadedModel, device: torch.device) -> None:
         self.network = Network(plain_copy(model.graph), model.dynamic_batch).to(device)

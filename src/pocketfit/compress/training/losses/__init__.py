@@ -4,10 +4,10 @@ student's logits, teacher's logits, labels ─→ SoftLabels | Decoupled | Corre
 student's features, teacher's features     ─→ Hint | AttentionTransfer
 """
 
-from pocketfit.compress.distill.attention_transfer import AttentionTransfer
-from pocketfit.compress.distill.correlated import Correlated
-from pocketfit.compress.distill.decoupled import Decoupled
-from pocketfit.compress.distill.hint import Hint
-from pocketfit.compress.distill.soft_labels import SoftLabels, divergence
+from pocketfit.compress.training.losses.attention_transfer import AttentionTransfer
+from pocketfit.compress.training.losses.correlated import Correlated
+from pocketfit.compress.training.losses.decoupled import Decoupled
+from pocketfit.compress.training.losses.hint import Hint
+from pocketfit.compress.training.losses.soft_labels import SoftLabels, divergence
 
 __all__ = ["AttentionTransfer", "Correlated", "Decoupled", "Hint", "SoftLabels", "divergence"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from pocketfit.compress.distill.hint import same_size
+from pocketfit.compress.training.losses.hint import same_size
 
 __all__ = ["AttentionTransfer"]
 

@@ -1,0 +1,247 @@
+"""The training loop: a student learns to answer as a teacher does, and as the labels say where there are any.
+
+What is written here is what a step is; devices, several processes, the dealing out of batches and mixed precision are
+`accelerate`'s. A training that was killed goes on from its last checkpoint and ends as if nothing had happened: the
+order of the samples and the learning rates depend on the number of the step alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.fx import GraphModule
+from torch.utils.data import DataLoader
+
+from pocketfit.compress.training.checkpoint import load_checkpoint, save_checkpoint
+from pocketfit.compress.training.criterion import criterion
+from pocketfit.compress.training.ema import MovingAverage
+from pocketfit.compress.training.networks import Network, Teacher
+from pocketfit.compress.training.optimizer import Group, build_optimizer, set_rates
+from pocketfit.compress.training.processes import accelerator_for, shared
+from pocketfit.compress.training.recipe import LoopRecipe, MixedPrecision
+from pocketfit.compress.training.samples import Batch, Order, TrainingSet
+from pocketfit.errors import DataError, OptionError
+from pocketfit.types import LoadedModel, Samples
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Step", "Student", "check_samples", "content_of", "learn"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step found.
+
+    Args:
+        number: counted from 1.
+        steps: how many there will be.
+        loss: before the step, mean over the batch.
+        gradient_norm: before clipping.
+    """
+
+    number: int
+    steps: int
+    loss: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class Student:
+    """What learns.
+
+    Args:
+        graph: takes and returns what the model does; its parameters are changed in place.
+        dynamic_batch: whether it takes any batch size; otherwise it takes 1.
+        groups: those of its parameters that learn.
+    """
+
+    graph: GraphModule
+    dynamic_batch: bool
+    groups: Sequence[Group]
+
+
+def learn(
+    student: Student,
+    teacher: LoadedModel,
+    samples: Samples,
+    recipe: LoopRecipe,
+    *,
+    key: str,
+    checkpoint: Path | None = None,
+    progress: Callable[[Step], None] | None = None,
+) -> tuple[Step, ...]:
+    """Train the student's parameters, and put their moving average in their place.
+
+    Args:
+        student: what learns.
+        teacher: what it learns from; answers what the student does.
+        samples: to learn from; without labels the teacher alone is followed.
+        recipe: how.
+        key: identity of this training: of everything its result depends on.
+        checkpoint: file that is written every `recipe.checkpoint_steps` steps and at the end, and taken up if it is
+            there; None for none.
+        progress: told of each step, after its checkpoint; in the main process only.
+
+    Returns:
+        Every step.
+
+    Raises:
+        DataError: there are no samples, or a label is none of the teacher's classes.
+        OptionError: the batch cannot be dealt out to the processes, or the training diverges.
+        OutputError: the checkpoint cannot be written.
+        RuntimeMissing: `accelerate` is not installed.
+        WeightsError: the checkpoint cannot be read, or belongs to another training.
+    """
+    check_samples(teacher, samples)
+    accelerator = accelerator_for(recipe)
+    order = _order(len(samples.inputs), recipe, accelerator)
+    training = _Training(student, teacher, samples, order, recipe, accelerator)
+    training.resume_from(checkpoint, key)
+    with torch.enable_grad():
+        training.run(progress or _nobody)
+    training.average.apply()
+    return tuple(training.log)
+
+
+def check_samples(model: LoadedModel, samples: Samples) -> None:
+    """Refuse samples that nothing can be learnt from.
+
+    Raises:
+        DataError: there are none, or a label is none of the model's classes.
+    """
+    if not len(samples.inputs):
+        raise DataError("there are no samples to train with. Give at least one.")
+    labels, shape = samples.labels, model.output.shape
+    if labels is not None and len(shape) == 2 and labels.max() >= shape[1]:
+        raise DataError(
+            f"a label is {labels.max()}, but the model knows {shape[1]} classes: 0 to {shape[1] - 1} are allowed. "
+            "Correct the labels, or train without them."
+        )
+
+
+def content_of(samples: Samples) -> str:
+    """What the samples are known by."""
+    return samples.fingerprint or hashlib.sha256(samples.inputs.tobytes()).hexdigest()
+
+
+class _Training:
+    def __init__(
+        self,
+        student: Student,
+        teacher: LoadedModel,
+        samples: Samples,
+        order: Order,
+        recipe: LoopRecipe,
+        accelerator: Accelerator,
+    ) -> None:
+        self.order = order
+        self.recipe = recipe
+        self.accelerator = accelerator
+        self.optimizer = build_optimizer(student.groups, recipe.optimizer)
+        network = Network(student.graph, student.dynamic_batch)
+        loader = DataLoader(TrainingSet(samples), batch_sampler=order, collate_fn=_as_it_is)
+        self.network, self.prepared, self.loader = accelerator.prepare(network, self.optimizer, loader)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        self.average = MovingAverage(self.parameters, recipe.ema)
+        self.teacher = Teacher(teacher, accelerator.device)
+        self.criterion = criterion(teacher, recipe, labelled=samples.labels is not None)
+        self.log: list[Step] = []
+        self.checkpoint: Path | None = None
+        self.key = ""
+
+    def run(self, progress: Callable[[Step], None]) -> None:
+        """Take all steps that are left."""
+        if self.order.start == self.order.steps:
+            return
+        for number, batch in enumerate(self.loader, self.order.start):
+            step = self._step(number, batch)
+            self.log.append(step)
+            if step.number % self.recipe.checkpoint_steps == 0 or step.number == step.steps:
+                self._save()
+            if self.accelerator.is_main_process:
+                progress(step)
+
+    def _step(self, number: int, batch: Batch) -> Step:
+        positions, inputs, labels = batch
+        set_rates(self.optimizer, self.recipe.factor(number, self.order.steps))
+        loss = self.criterion(self.network(inputs), self.teacher(positions, inputs), labels)
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+        self.prepared.step()
+        self.prepared.zero_grad()
+        self.average.update(number)
+        mean: torch.Tensor = self.accelerator.reduce(loss.detach(), "mean")
+        step = Step(number + 1, self.order.steps, float(mean), float(norm))
+        self._check_finite(step)
+        return step
+
+    def _check_finite(self, step: Step) -> None:
+        # Half precision overflows now and then; its loss scaling leaves such a step out.
+        if self.recipe.mixed_precision is MixedPrecision.FLOAT16:
+            return
+        if not (math.isfinite(step.loss) and math.isfinite(step.gradient_norm)):
+            raise OptionError(
+                f"the training diverged at step {step.number} of {step.steps}: its loss is {step.loss}. "
+                "Train with lower learning rates, or with a smaller clip_norm."
+            )
+
+    # checkpoints -------------------------------------------------------------------------------------------------
+
+    def resume_from(self, checkpoint: Path | None, key: str) -> None:
+        """Go on from a checkpoint of this training, where there is one, and write others there."""
+        self.checkpoint, self.key = checkpoint, key
+        if checkpoint is None:
+            return
+        state = shared(self.accelerator, lambda: load_checkpoint(checkpoint, key))
+        if state is None:
+            return
+        for parameter, average, *stored in zip(
+            self.parameters, self.average.values, state["parameters"], state["average"], strict=True
+        ):
+            parameter.data.copy_(stored[0])
+            average.copy_(stored[1])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.log = [Step(number, self.order.steps, *found) for number, found in enumerate(state["log"], 1)]
+        self.order.start = len(self.log)
+
+    def _save(self) -> None:
+        if self.checkpoint is None or not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
+        state = {
+            "key": self.key,
+            "parameters": [parameter.detach() for parameter in self.parameters],
+            "average": self.average.values,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": {} if scaler is None else scaler.state_dict(),
+            "log": [[step.loss, step.gradient_norm] for step in self.log],
+        }
+        save_checkpoint(self.checkpoint, state)
+
+
+def _order(count: int, recipe: LoopRecipe, accelerator: Accelerator) -> Order:
+    """The order of so many samples, dealt out evenly to all processes."""
+    batch, processes = min(recipe.batch, count), accelerator.num_processes
+    if batch % processes:
+        raise OptionError(
+            f"{batch} samples a step cannot be dealt out evenly to {processes} processes. Choose a batch that is a "
+            f"multiple of {processes} and not more than the {count} samples."
+        )
+    return Order(count, batch, recipe.epochs, recipe.seed)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch  # the training set gives whole batches
+
+
+def _nobody(step: Step) -> None:
+    pass

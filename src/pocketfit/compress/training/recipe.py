@@ -1,0 +1,117 @@
+"""How parameters are trained, whatever they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pocketfit.errors import OptionError
+
+__all__ = ["LoopRecipe", "Loss", "MixedPrecision", "Optimizer", "Schedule"]
+
+
+class Loss(StrEnum):
+    """How far the outputs are from the teacher's.
+
+    DIVERGENCE compares them as logits of a distribution over classes; SQUARED_ERROR number by number, relative to the
+    teacher's mean square; AUTOMATIC takes the first for outputs N × classes, the second for any other shape.
+    """
+
+    AUTOMATIC = "automatic"
+    DIVERGENCE = "divergence"
+    SQUARED_ERROR = "squared-error"
+
+
+class Optimizer(StrEnum):
+    """AdamW, or SGD with momentum."""
+
+    ADAMW = "adamw"
+    SGD = "sgd"
+
+
+class Schedule(StrEnum):
+    """Of the learning rates, after the warm-up: down along a cosine, or (one-cycle) up and down along cosines."""
+
+    CONSTANT = "constant"
+    COSINE = "cosine"
+    ONE_CYCLE = "one-cycle"
+
+
+class MixedPrecision(StrEnum):
+    """In what precision layers are computed while training; the rest is float32. Worth its rounding on a GPU only."""
+
+    NO = "no"
+    BFLOAT16 = "bf16"
+    FLOAT16 = "fp16"
+
+
+@dataclass(frozen=True)
+class LoopRecipe:
+    """What all trainings have in common.
+
+    Args:
+        epochs: passes over the samples, at least 1.
+        batch: samples a step, over all processes together; a remainder smaller than that waits for the next epoch.
+        optimizer: which.
+        weight_rate: peak learning rate of the weights.
+        bias_rate: peak learning rate of the biases.
+        schedule: how the rates go over the steps.
+        warm_up: share of the steps, 0..1, over which the rates rise.
+        weight_decay: of the weights alone.
+        clip_norm: largest norm of all gradients together.
+        ema: how much the moving average of the parameters, which is what comes out, keeps at each step, 0..1; fewer
+            in the first steps. 0 for none.
+        loss: against the teacher's outputs.
+        temperature: softens both distributions of the divergence, at least 1.
+        label_share: of the loss on labels, 0..1, where the samples have any.
+        mixed_precision: of the layers.
+        cpu: whether to train on the CPU even where there is a GPU.
+        seed: of the order of the samples.
+        checkpoint_steps: steps between two checkpoints.
+
+    Raises:
+        OptionError: a number is out of its range.
+    """
+
+    epochs: int = 4
+    batch: int = 10
+    optimizer: Optimizer = Optimizer.ADAMW
+    weight_rate: float = 1e-5
+    bias_rate: float = 1e-4
+    schedule: Schedule = Schedule.COSINE
+    warm_up: float = 0.1
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    ema: float = 0.99
+    loss: Loss = Loss.AUTOMATIC
+    temperature: float = 1.0
+    label_share: float = 0.3
+    mixed_precision: MixedPrecision = MixedPrecision.NO
+    cpu: bool = False
+    seed: int = 0
+    checkpoint_steps: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "checkpoint_steps", "temperature"):
+            self._check(name, 1, math.inf)
+        for name in ("warm_up", "label_share", "ema"):
+            self._check(name, 0, 1)
+        for name in ("weight_rate", "bias_rate", "weight_decay", "clip_norm"):
+            self._check(name, 0, math.inf)
+
+    def factor(self, step: int, steps: int) -> float:
+        """What the peak learning rates are multiplied with at a step 0..steps - 1."""
+        rise = self.warm_up * steps
+        if step < rise:
+            share = (step + 1) / (math.ceil(rise) + 1)
+            return (1 - math.cos(math.pi * share)) / 2 if self.schedule is Schedule.ONE_CYCLE else share
+        if self.schedule is Schedule.CONSTANT:
+            return 1.0
+        return (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1))) / 2
+
+    def _check(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            allowed = f"{low} or more" if high == math.inf else f"{low} to {high}"
+            raise OptionError(f"training with {name} = {value} is not possible: {allowed} is allowed.")

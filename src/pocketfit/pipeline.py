@@ -56,6 +56,7 @@ from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require,
 from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.pixels import INPUT_TYPE, UINT8
 from pocketfit.search.choose import Preference, choose
+from pocketfit.search.outcome import Outcome
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, default_cache, key_of
 from pocketfit.types import (
@@ -76,7 +77,7 @@ from pocketfit.verify.judging import float_score
 from pocketfit.verify.metrics import TOP_1, Metric
 from pocketfit.verify.run import store_inputs
 
-__all__ = ["FitRequest", "Watcher", "diagnosis", "fit", "intentions"]
+__all__ = ["FitRequest", "Prepared", "Watcher", "diagnosis", "fit", "intentions", "prepare"]
 
 # Calibration samples at a time: some batches are held back by methods that judge themselves.
 BATCH = 10
@@ -94,6 +95,25 @@ TOLERANCE_FLOOR = 1e-4
 # Of the largest output, for an artifact that was never run: what a processor of another kind may make of the same
 # numbers in float32, and in half, which has three digits; INT8 may be as far from its plan as that is from float.
 UNTRIED_SHARE = {Precision.FLOAT32: 1e-3, Precision.FLOAT16: 2e-2, Precision.INT8: 2e-2}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network that was made from the model, with what it is judged by; `fit` then loads neither model nor data.
+
+    Args:
+        network: folder of the network, from `models.store.save`.
+        data: as the network takes them.
+        floats: outputs, on the held-out samples, of the float model that drops are counted from, float32 N×….
+        tried: what a search has tried so far, for the report.
+        workers: processes that work on this host while latency is measured, this one included.
+    """
+
+    network: Path
+    data: Dataset
+    floats: np.ndarray
+    tried: tuple[Outcome, ...] = ()
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,7 @@ class FitRequest:
         embed_preprocessing: put colour, scale, mean, std and layout into the model, which then takes pixels, as uint8
             where the runtime has that.
         metric: what outputs are judged by where the data has labels; see `pocketfit.verify.metrics.find_metric`.
+        prepared: a network made from the model, to be fitted in its place; None for the model itself.
     """
 
     model: str
@@ -144,6 +165,7 @@ class FitRequest:
     postprocess: Output | Task | None = None
     embed_preprocessing: bool = False
     metric: Metric = TOP_1
+    prepared: Prepared | None = None
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -162,6 +184,16 @@ def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
         RuntimeMissing: a runtime named in `targets` is not installed.
     """
     return _checked_run(request, watcher or Nobody()).fit()
+
+
+def prepare(request: FitRequest, watcher: Watcher | None = None) -> Prepared:
+    """The model as it is, with its data and what it answers; nothing is converted or written.
+
+    Raises:
+        InputError: model, data, options or output are not usable.
+        RuntimeMissing: a runtime named in `targets` is not installed.
+    """
+    return _checked_run(request, watcher or Nobody()).prepare()
 
 
 def diagnosis(request: FitRequest, scheme: Scheme, watcher: Watcher | None = None) -> tuple[Diagnosis, ...]:
@@ -256,7 +288,7 @@ class _Run:
             self.stages.watcher.say(sentence)
         data = self.data(model)
         source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), model_folder, model_folder, "")
-        floats = self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
+        floats = self.floats(source, data)
         float_value = self.float_value(model, data, floats)
         ladder = None
         if self.request.rescue is not None and self.request.data is not None:
@@ -268,9 +300,9 @@ class _Run:
             for precision in self.request.precisions
         }
         rows = self.rows(data, plans)
-        candidates = Prover(self.stages, data.evaluation, self.inputs(data), floats, self.request.metric).candidates(
-            rows
-        )
+        workers = 1 if self.request.prepared is None else self.request.prepared.workers
+        prover = Prover(self.stages, data.evaluation, self.inputs(data), floats, self.request.metric, workers)
+        candidates = prover.candidates(rows)
         choices = choose(candidates, self.request.budget, self.request.prefer)
         inspection = inspect_model(model)
         quality = self.quality(plans)
@@ -302,12 +334,29 @@ class _Run:
             self.pack(model, data, plans, rows, floats, result)
         return replace(result, stages=tuple(self.stages.times))
 
+    def prepare(self) -> Prepared:
+        model, folder = self.load()
+        data = self.data(model)
+        source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), folder, folder, "")
+        floats = self.floats(source, data)
+        self.float_value(model, data, floats)
+        named = self.store.get(
+            "prepared",
+            key_of(
+                {"model": folder.name, "name": model.name, "source": model.source, "preprocess": repr(model.preprocess)}
+            ),
+            lambda out: save(model, out),
+        )
+        return Prepared(named, data, floats)
+
     # load and data -----------------------------------------------------------------------------------------------
 
     def load(self) -> tuple[LoadedModel, Path]:
         """The model as it is stored: exported once, found again as long as module and weights are the same."""
         with self.stages.timed("load"):
             request = self.request
+            if request.prepared is not None:
+                return restore(request.prepared.network), request.prepared.network
             source = self.source()
             assert source.input_shape is not None  # find_source sees to it
             name, shape = source.name, source.input_shape
@@ -327,6 +376,8 @@ class _Run:
             return replace(stored, name=name, source=request.model, preprocess=source.preprocess), folder
 
     def data(self, model: LoadedModel) -> Dataset:
+        if self.request.prepared is not None:
+            return self.request.prepared.data
         if self.request.data is None:
             return noise(model.row_shape)
         with self.stages.timed("data") as stage:
@@ -355,6 +406,12 @@ class _Run:
     def check(self, model: LoadedModel) -> Check:
         """Of the targets, by what the metric needs."""
         return lambda targets, spec: self.request.metric.check(targets, spec, model.outputs)
+
+    def floats(self, source: Planned, data: Dataset) -> np.ndarray:
+        """Outputs of the float model that drops are counted from, on the held-out samples."""
+        if self.request.prepared is not None:
+            return self.request.prepared.floats
+        return self.simulate(data, self.plan(source, data, Precision.FLOAT32), Scheme.AFFINE)
 
     def float_value(self, model: LoadedModel, data: Dataset, floats: np.ndarray) -> float | None:
         """The float model's figure; what is wrong with a metric shows before anything is converted."""
@@ -624,6 +681,9 @@ class _Run:
 
     # pack --------------------------------------------------------------------------------------------------------
 
+    def tried(self) -> tuple[Outcome, ...]:
+        return () if self.request.prepared is None else self.request.prepared.tried
+
     def nothing_runs_here(self, candidates: tuple[Candidate, ...]) -> bool:
         """Whether the targets only convert here, and did."""
         converted = any(self.is_asked_for(candidate) for candidate in candidates)
@@ -675,7 +735,7 @@ class _Run:
                     preprocess=result.preprocess,
                     classes=data.evaluation.classes,
                     versions=self.versions,
-                    report_html=render_html(result),
+                    report_html=render_html(result, self.tried()),
                 ),
                 self.request.out,
             )

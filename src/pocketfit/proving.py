@@ -118,16 +118,25 @@ class Prover:
         inputs: folder of the samples, from `verify.run.store_inputs`.
         floats: outputs of the float model on the samples, float32 N×….
         metric: what the outputs are judged by where the samples have labels.
+        workers: processes that work on this host meanwhile, this one included: latencies measured beside others are
+            kept apart from those measured alone.
     """
 
     def __init__(
-        self, stages: Stages, samples: Samples, inputs: Path, floats: np.ndarray, metric: Metric = TOP_1
+        self,
+        stages: Stages,
+        samples: Samples,
+        inputs: Path,
+        floats: np.ndarray,
+        metric: Metric = TOP_1,
+        workers: int = 1,
     ) -> None:
         self.stages = stages
         self.samples = samples
         self.inputs = inputs
         self.floats = floats
         self.metric = metric
+        self.workers = workers
 
     def candidates(self, rows: Sequence[Row]) -> tuple[Candidate, ...]:
         """Prove each row, two at a time, then measure those that ran, one at a time.
@@ -230,7 +239,8 @@ class Prover:
             latencies, memory = measure_on_host(artifact, log=out / "measure.log")
             (out / "measured.json").write_text(json.dumps([[asdict(one) for one in latencies], memory]))
 
-        key = key_of({"artifact": proved.key, "host": describe_host()})
+        beside = {"workers": self.workers} if self.workers > 1 else {}
+        key = key_of({"artifact": proved.key, "host": describe_host(), **beside})
         name = f"measure {artifact.runtime} {artifact.precision}"
         stage, outputs = "compare", proved.row.planned.variant.model.outputs
         try:

@@ -45,6 +45,18 @@ from pocketfit.cli.options import (
     parse_names,
     parse_shape,
 )
+from pocketfit.cli.search import (
+    LatencyOption,
+    RayAddress,
+    SearchOptions,
+    Storage,
+    Strategy,
+    Timeout,
+    Trials,
+    Workers,
+    run_search,
+    wants_search,
+)
 from pocketfit.errors import BudgetMissed, OptionError
 
 if TYPE_CHECKING:
@@ -93,6 +105,13 @@ def fit(
     evaluation_samples: EvaluationSamples = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
     report: Report = None,
+    strategy: Strategy = "all",
+    latency: LatencyOption = None,
+    trials: Trials = 40,
+    timeout: Timeout = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
+    storage: Storage = None,
     cache: Cache = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -151,7 +170,10 @@ def fit(
         keep_all=keep_all,
         cache=cache,
     )
-    if dry_run:
+    asked = SearchOptions(metric, latency, trials, timeout, workers, ray, storage)
+    if wants_search(strategy, asked):
+        run_search(request, asked, dry_run=dry_run, as_json=as_json, report=report)
+    elif dry_run:
         show_intentions(request)
     else:
         run_fit(request, as_json=as_json, report=report)

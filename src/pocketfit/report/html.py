@@ -13,6 +13,7 @@ from pocketfit.report.headline import headline
 from pocketfit.report.page import render
 from pocketfit.report.plots import Plot
 from pocketfit.report.plots.latency import latency
+from pocketfit.report.plots.pareto import pareto
 from pocketfit.report.plots.sensitivity import sensitivity, worst_first
 from pocketfit.report.plots.tradeoff import tradeoff
 from pocketfit.report.rows import Row, comparison, missed
@@ -26,23 +27,25 @@ from pocketfit.report.wording import (
     preprocessing_lines,
     rung_lines,
 )
+from pocketfit.search.outcome import Outcome
 from pocketfit.types import FitResult
 
 __all__ = ["render_html", "write_html"]
 
 
-def write_html(result: FitResult, path: Path) -> None:
+def write_html(result: FitResult, path: Path, tried: Sequence[Outcome] = ()) -> None:
     """Write the page: about 5 MB, because the plotting library is inside; equal results give equal pages.
 
     Args:
         result: of a run.
         path: of the file; its folder exists.
+        tried: by a search that the result came of.
 
     Raises:
         OutputError: the file cannot be written.
     """
     try:
-        path.write_text(render_html(result), encoding="utf-8")
+        path.write_text(render_html(result, tried), encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"the report cannot be written to {path}: {error.strerror}. Give an -o folder that exists and can be "
@@ -50,12 +53,12 @@ def write_html(result: FitResult, path: Path) -> None:
         ) from error
 
 
-def render_html(result: FitResult) -> str:
-    """The page as text."""
-    return render("report.html.j2", **_page(result))
+def render_html(result: FitResult, tried: Sequence[Outcome] = ()) -> str:
+    """The page as text; with what a search has tried, where the result came of one."""
+    return render("report.html.j2", **_page(result, tried))
 
 
-def _page(result: FitResult) -> dict[str, Any]:
+def _page(result: FitResult, tried: Sequence[Outcome]) -> dict[str, Any]:
     rows = comparison(result)
     *figures, verdict = columns(result)
     shown = [*figures[:2], verdict, *figures[2:]]  # where it is seen without scrolling
@@ -65,7 +68,7 @@ def _page(result: FitResult) -> dict[str, Any]:
         "columns": shown,
         "rows": [(row, _cells(row, shown)) for row in rows],
         "where": measured_where(result),
-        "plots": _plots(result, rows),
+        "plots": [*_plots(result, rows), *([pareto(result, tried)] if tried else [])],
         "sensitivities": [
             (sensitivity(scheme, layers), worst_first(layers)) for scheme, layers in result.layers.items()
         ],

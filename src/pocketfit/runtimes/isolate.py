@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 from pocketfit import errors
 from pocketfit.errors import IsolationError, OutputError, PocketfitError
 
-__all__ = ["call"]
+__all__ = ["call", "die_with"]
 
 POLL_SECONDS = 0.2
 LOG_LINES = 8
@@ -179,7 +179,7 @@ def _last_words(log: Path, start: int) -> str:
 
 
 def _main(target: str, exchange: Path, parent: int) -> NoReturn:
-    _die_with(parent)
+    die_with(parent)
     faulthandler.enable()
     outcome = _run(target, exchange / "arguments.json")
     partial = exchange / "outcome.partial"
@@ -215,7 +215,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
     }
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Make sure that this process does not outlive its parent, which may be killed without a chance to clean up.
 
     Linux sends the signal itself, even while native code holds the interpreter; it does so only for a parent that dies

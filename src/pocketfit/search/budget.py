@@ -15,6 +15,7 @@ __all__ = [
     "DEFAULT_MAX_DROP_POINTS",
     "DEFAULT_MAX_DROP_SHARE",
     "default_drop",
+    "default_drop_from",
     "fits",
     "guarded",
     "misses",
@@ -122,9 +123,14 @@ def guarded(budget: Budget, evidence: Evidence) -> Budget:
 
 def default_drop(accuracy: Accuracy) -> float:
     """What nothing chosen exceeds when the user set no limit, in the metric's unit."""
-    if accuracy.unit == "%":
+    return default_drop_from(accuracy.float_value, accuracy.unit)
+
+
+def default_drop_from(float_value: float, unit: str) -> float:
+    """The same, from the float model's figure and the metric's unit."""
+    if unit == "%":
         return DEFAULT_MAX_DROP_POINTS
-    return DEFAULT_MAX_DROP_DB if accuracy.unit == "dB" else DEFAULT_MAX_DROP_SHARE * abs(accuracy.float_value)
+    return DEFAULT_MAX_DROP_DB if unit == "dB" else DEFAULT_MAX_DROP_SHARE * abs(float_value)
 
 
 def misses(candidate: Candidate, budget: Budget) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def load_inputs(folder: Path) -> tuple[np.ndarray, Contract | None]:
     """Read what `store_inputs` wrote; the array is memory-mapped."""
     import numpy as np
 
-    inputs = np.load(folder / "inputs.npy", mmap_mode="r")
+    inputs = np.load(folder / "inputs.npy", mmap_mode="c")  # torch warns of what cannot be written
     spec = folder / "preprocess.json"
     return inputs, contract_from_json(spec.read_text(encoding="utf-8")) if spec.exists() else None
 

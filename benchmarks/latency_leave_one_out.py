@@ -34,9 +34,11 @@ from benchmarks.latency.leave_out import (
     unseen_networks,
 )
 from benchmarks.latency.scores import score
+from benchmarks.latency.thread_counts import other_thread_counts
 from benchmarks.results import Row
 from pocketfit.devices.predict.kinds import KIND_NAMES
 from pocketfit.devices.predict.predict import ModelNeeds, predict
+from pocketfit.devices.predict.threads import MOST
 from pocketfit.devices.profile import all_profiles
 
 DOC = Path(__file__).parents[1] / "docs" / "prediction.md"
@@ -48,6 +50,8 @@ UNSEEN = {
     "gpu": "unseen network, known device, GPU",
     "hub": "unseen network, known Snapdragon NPU or GPU",
 }
+# Predictors without an interval.
+POINTS = ("MACs", "the same for all networks")
 NN_METER = "nn-Meter, as published"
 # Beside each of our rows, in `baseline`.
 _OURS = "ours"
@@ -64,9 +68,17 @@ def run() -> Iterator[Row]:
 def _cpu_rows() -> Iterator[Row]:
     one, every, more = table(lambda run: run.threads == 1), table(lambda run: True), table(lambda run: run.threads > 1)
     gpu = table(lambda run: run.mobile, "gpu")
+    few = f"one thread known, another count, {MOST} at most"
     tasks: tuple[tuple[str, Callable[[Table], Results], Table, int], ...] = (
         ("known networks, new device, one thread", known_networks, one, MEASURED),
         ("known networks, new device, all thread counts", known_networks, every, MEASURED),
+        (few, lambda data: other_thread_counts(data, lambda count: count <= MOST), every, MEASURED),
+        (
+            "one thread known, another count, above that",
+            lambda data: other_thread_counts(data, lambda count: count > MOST),
+            every,
+            MEASURED,
+        ),
         (UNSEEN["one thread"], unseen_networks, one, 0),
         (UNSEEN["threads"], unseen_networks, more, 0),
         (UNSEEN["gpu"], unseen_networks, gpu, 0),
@@ -74,7 +86,7 @@ def _cpu_rows() -> Iterator[Row]:
     )
     for task, results, data, measured in tasks:
         for predictor, predictions in results(data).items():
-            yield _row(task, predictor, measured, score(predictions, intervals=predictor != "MACs"))
+            yield _row(task, predictor, measured, score(predictions, intervals=predictor not in POINTS))
 
 
 def _hub_rows() -> Iterator[Row]:

@@ -53,6 +53,17 @@ def test_runtime_and_precision_narrow_it(net: list[str], capsys: pytest.CaptureF
     assert {(one["runtime"], one["precision"]) for one in latencies(net, capsys, *options)} == {("ncnn", "int8")}
 
 
+def test_threads_are_a_count_or_chosen(net: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    phone = ("--device", "oneplus-7t", "--runtime", "ncnn")
+    two = [one for one in latencies(net, capsys, *phone, "--threads", "2") if one["processor"] == "cpu"]
+    assert {one["threads"] for one in two} == {2}
+    chosen = latencies(net, capsys, *phone, "--threads", "auto")
+    ways = [(one["precision"], one["processor"]) for one in chosen]
+    assert len(ways) == len(set(ways)) == 3
+    assert run(["predict", *net, *phone, "--threads", "many"]) == 2
+    assert "Give a number, or auto" in capsys.readouterr().err
+
+
 def test_layers_share_the_latency(net: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", *net, "--device", "oneplus-7t", "--layers", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -204,6 +204,8 @@ def _row(one: Profile) -> tuple[str, ...]:
 
 
 def _about(profile: Profile) -> list[str]:
+    from pocketfit.devices.predict.threads import usual_threads
+
     cores = ", ".join(f"{one.count} x {one.core} at {one.ghz:g} GHz" for one in profile.clusters)
     memory = f"{profile.memory_gb:g} GB, " if profile.memory_gb else ""
     accelerators = [f"GPU {profile.gpu}" if profile.gpu else "", f"NPU {profile.npu}" if profile.npu else ""]
@@ -212,7 +214,7 @@ def _about(profile: Profile) -> list[str]:
         f"{profile.soc}: {cores}; {', '.join(profile.features)}",
         f"memory {memory}{profile.bandwidth_gbps:g} GB/s at its peak",
         *(["; ".join(filter(None, accelerators))] if any(accelerators) else []),
-        f"threads to begin with: {min(4, profile.big_cores)}, the big cores, four at most",
+        f"threads to begin with: {usual_threads(profile)}, the big cores, four at most",
     ]
 
 

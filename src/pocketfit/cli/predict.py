@@ -20,6 +20,7 @@ from pocketfit.cli.ways import (
     processor,
     target_of,
 )
+from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
     from pocketfit.devices.predict.predict import ModelNeeds, Prediction
@@ -29,6 +30,7 @@ __all__ = ["predict"]
 
 WORDS = ("device", "runtime", "on")
 FIGURES = ("predicted", "90 % interval", "memory", "rough energy")
+AUTO = "auto"
 LAYER_WORDS = ("layer", "op")
 LAYER_FIGURES = ("predicted", "share")
 NOTE = (
@@ -45,6 +47,9 @@ def predict(
     every: Every = False,
     runtime: RuntimeName = None,
     precision: Precision = None,
+    threads: Annotated[
+        str | None, typer.Option(help="On the CPU: a number, or auto. Without it, every count that was measured.")
+    ] = None,
     layers: Annotated[bool, typer.Option(help="Show what each layer takes of the fastest.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -54,9 +59,11 @@ def predict(
     timm:mobilenetv3_small_100 --device xiaomi-mi-11. `pocketfit devices` lists the devices.
     """
     shape = None if input_shape is None else parse_shape(input_shape)
-    chosen = narrowed_profiles(device, every, runtime, precision)
+    chosen = _with_counts(narrowed_profiles(device, every, runtime, precision), threads)
     needs = needs_of(model, weights, shape)
-    predictions = [found for profile in chosen if (found := _predictions(needs, profile, fastest=every))]
+    predictions = [
+        found for profile in chosen if (found := _predictions(needs, profile, best=threads == AUTO, fastest=every))
+    ]
     shown = sorted((one for found in predictions for one in found), key=lambda one: one.latency.ms)
     if as_json:
         print_json(_as_json(needs, chosen, shown, layers=layers))
@@ -64,10 +71,22 @@ def predict(
         _print(needs, chosen, shown, layers=layers)
 
 
-def _predictions(needs: ModelNeeds, profile: Profile, *, fastest: bool) -> tuple[Prediction, ...]:
+def _with_counts(profiles: list[Profile], threads: str | None) -> list[Profile]:
+    from pocketfit.devices.predict.threads import with_counts
+
+    if threads is None:
+        return profiles
+    if threads != AUTO and not threads.isdecimal():
+        raise OptionError(f"--threads {threads!r} is no count. Give a number, or auto.")
+    return [with_counts(one, None if threads == AUTO else int(threads)) for one in profiles]
+
+
+def _predictions(needs: ModelNeeds, profile: Profile, *, best: bool, fastest: bool) -> tuple[Prediction, ...]:
     from pocketfit.devices.predict.predict import predict as predict_one
+    from pocketfit.devices.predict.threads import best_counts
 
     found = predict_one(needs, profile)
+    found = best_counts(found) if best else found
     return found[:1] if fastest else found
 
 

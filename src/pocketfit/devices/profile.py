@@ -19,6 +19,7 @@ from pocketfit.devices.predict.kinds import KIND_NAMES
 from pocketfit.errors import DataError, OptionError, OutputError
 
 __all__ = [
+    "IN_ORDER",
     "SCHEMA_VERSION",
     "Cluster",
     "Cooling",
@@ -177,12 +178,12 @@ class Profile(_Strict):
     def big_cores(self) -> int:
         """Cores that are worth a thread: those of clusters at least six tenths as fast as the fastest."""
         fastest = max(cluster.ghz for cluster in self.clusters)
-        big = [one for one in self.clusters if one.ghz >= 0.6 * fastest and not one.core.startswith(_IN_ORDER)]
+        big = [one for one in self.clusters if one.ghz >= 0.6 * fastest and not one.core.startswith(IN_ORDER)]
         return sum(one.count for one in big) or sum(one.count for one in self.clusters)
 
 
 # ARM's small cores compute in order: a thread on one of them holds up those on the big ones.
-_IN_ORDER = ("Cortex-A53", "Cortex-A55", "Cortex-A510", "Cortex-A520")
+IN_ORDER = ("Cortex-A53", "Cortex-A55", "Cortex-A510", "Cortex-A520")
 
 
 def _check_kinds(amounts: dict[str, float]) -> None:

@@ -21,6 +21,7 @@ from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
+from pocketfit.cli.nas import nas
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
 from pocketfit.cli.policy import policy
@@ -45,6 +46,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     quantize,
     prune,
     slim,
+    nas,
     diagnose,
     demo,
     verify,

@@ -1,4 +1,4 @@
-"""A network designed from scratch: weights trained that all networks share, the best that is allowed found and judged."""
+"""A network designed from scratch: shared weights trained, the best network that is allowed found, and judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pocketfit.data.dataset import array_digest, fingerprint
 from pocketfit.data.digits import INPUT_SHAPE, read_digits
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
-from pocketfit.devices.profile import find_profile
 from pocketfit.errors import DataError, OptionError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
@@ -26,6 +25,7 @@ from pocketfit.nas.cost import Cost, macs_of, predicted_latency
 from pocketfit.nas.find import Found, accuracy_of, find
 from pocketfit.nas.supernet import Supernet
 from pocketfit.nas.train import supernet_recipe, train_supernet, training_key
+from pocketfit.search.latency import LatencyLimit
 from pocketfit.stages import Nobody, Stage, Watcher
 from pocketfit.store import default_cache, key_of
 from pocketfit.types import Accuracy, LoadedModel, Samples
@@ -56,8 +56,7 @@ class NasRequest:
         epochs: of the training.
         trials: networks that the search looks at.
         max_macs: multiply-accumulates that the network may take; None for any.
-        latency_ms: milliseconds that it may take, as predicted for `device`; None for any.
-        device: phone whose predicted latency is the cost; None for MACs.
+        latency: predicted for which phone, and how much of it the network may take; None where MACs are the cost.
         cache: folder for decoded images, the trained weights and the search; None for the user's cache folder.
     """
 
@@ -70,8 +69,7 @@ class NasRequest:
     epochs: int = 30
     trials: int = 60
     max_macs: float | None = None
-    latency_ms: float | None = None
-    device: str | None = None
+    latency: LatencyLimit | None = None
     cache: Path | None = None
 
 
@@ -195,10 +193,12 @@ class _Run:
     # search ------------------------------------------------------------------------------------------------------
 
     def _cost(self, space: Space) -> Cost:
-        request = self.request
-        if request.device is not None:
-            return predicted_latency(space, find_profile(request.device), request.latency_ms)
-        return macs_of(space, request.max_macs)
+        latency = self.request.latency
+        if latency is None:
+            return macs_of(space, self.request.max_macs)
+        if latency.device is None:
+            raise OptionError("Hundreds of networks cannot be measured here. Name a phone: --latency 5ms@xiaomi-mi-11.")
+        return predicted_latency(space, latency.device, latency.ms)
 
     def _supernet(self, space: Space, samples: Samples) -> tuple[Supernet, Path]:
         recipe = supernet_recipe(self.request.epochs)

@@ -14,7 +14,7 @@ from typing import cast
 from pocketfit.bundle.write import check_destination
 from pocketfit.devices.host import describe_host
 from pocketfit.errors import OutputError
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.search.allowed import Allowed
 from pocketfit.search.budget import default_drop_from
 from pocketfit.search.executors import Executor, LocalExecutor, RayExecutor

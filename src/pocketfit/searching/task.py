@@ -19,8 +19,8 @@ from pocketfit.errors import OutputError, PocketfitError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.store import restore
-from pocketfit.outputs import apart
 from pocketfit.pipeline import FitRequest, Prepared, fit
+from pocketfit.rows import apart
 from pocketfit.search.allowed import Allowed
 from pocketfit.search.executors.packing import pack
 from pocketfit.search.latency import predicted_ms

@@ -21,6 +21,7 @@ from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
+from pocketfit.cli.measure import measure
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
 from pocketfit.cli.policy import policy
@@ -56,6 +57,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     zoo,
     predict,
     sustain,
+    measure,
     runtimes,
     opencl,
     doctor,

@@ -56,6 +56,7 @@ from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require,
 from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.pixels import INPUT_TYPE, UINT8
 from pocketfit.search.choose import Preference, choose
+from pocketfit.search.field import Tier, survey
 from pocketfit.search.outcome import Outcome
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, default_cache, key_of
@@ -144,6 +145,7 @@ class FitRequest:
             where the runtime has that.
         metric: what outputs are judged by where the data has labels; see `pocketfit.verify.metrics.find_metric`.
         prepared: a network made from the model, to be fitted in its place; None for the model itself.
+        tiers: of phones to say of what suits each: "high", "mid", "low".
     """
 
     model: str
@@ -166,6 +168,7 @@ class FitRequest:
     embed_preprocessing: bool = False
     metric: Metric = TOP_1
     prepared: Prepared | None = None
+    tiers: tuple[Tier, ...] = ()
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -327,6 +330,7 @@ class _Run:
             versions=self.versions,
             rungs=() if ladder is None else ladder.rungs,
             metric=self.request.metric.info,
+            field=survey(model, inspection, candidates, self.request.budget, self.request.tiers),
         )
         # What was rescued as far as it would go is kept even where that is not far enough.
         worth = any(choice.precision for choice in choices) or self.request.rescue is not None

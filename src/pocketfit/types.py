@@ -749,6 +749,43 @@ class StageTime:
 
 
 @dataclass(frozen=True)
+class FieldDevice:
+    """What suits one device of the field best, of the artifacts that fit the budget.
+
+    Latency and memory are predicted from the device's profile; accuracy and size are the artifact's own.
+
+    Args:
+        tier: "high", "mid" or "low".
+        device: name of the profile.
+        runtime: of the artifact; None where nothing is known of any on this device.
+        precision: likewise.
+        processor: "cpu", "gpu" or "npu": the delegate.
+        threads: on the CPU.
+        ms: predicted time of one inference; None where nothing is known.
+        low_ms: 5 % of cases are expected below.
+        high_ms: 5 % of cases are expected above.
+        memory_bytes: predicted weights and activations at their peak, without the runtime's own.
+        accuracy: in the metric's unit; None without labels, or where the artifact was not run.
+        drop_points: how much worse that is than the float model.
+        size_bytes: of the artifact's files.
+    """
+
+    tier: str
+    device: str
+    runtime: str | None = None
+    precision: Precision | None = None
+    processor: str = ""
+    threads: int = 1
+    ms: float | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    memory_bytes: int | None = None
+    accuracy: float | None = None
+    drop_points: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class FitResult:
     """Everything a report needs.
 
@@ -773,6 +810,7 @@ class FitResult:
         rungs: what each step of the rescue ladder gained; empty where none was climbed.
         metric: what the task is judged by.
         more_inputs: those behind the first.
+        field: what suits which phone, where tiers were asked for.
     """
 
     model: str
@@ -795,3 +833,4 @@ class FitResult:
     rungs: tuple[Rung, ...] = ()
     metric: MetricInfo = MetricInfo(answers=True)
     more_inputs: tuple[TensorSpec, ...] = ()
+    field: tuple[FieldDevice, ...] = ()

@@ -52,6 +52,16 @@ def test_the_bundle_can_be_verified_at_the_terminal(
     assert "passed" in capsys.readouterr().out
 
 
+def test_tiers_add_the_table_of_the_field(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fit("--tiers=high", "--json") == 0
+    field = json.loads(capsys.readouterr().out)["field"]
+    assert {row["tier"] for row in field} == {"high"}
+    assert any(row["runtime"] == "onnxruntime" and row["processor"] == "npu" for row in field)
+    assert "The field, predicted" in (tmp_path / "out" / "report.html").read_text()
+    assert fit("--tiers=best") == 2
+    assert "high, mid, low" in capsys.readouterr().err
+
+
 def test_json_is_all_there_is_on_standard_output(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:
     assert fit("--json") == 0
     text = capsys.readouterr().out

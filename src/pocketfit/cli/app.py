@@ -21,6 +21,7 @@ from pocketfit.cli.diagnose import diagnose
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
+from pocketfit.cli.measure import measure
 from pocketfit.cli.nas import nas
 from pocketfit.cli.opencl import opencl
 from pocketfit.cli.optimize import optimize
@@ -58,6 +59,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     zoo,
     predict,
     sustain,
+    measure,
     runtimes,
     opencl,
     doctor,

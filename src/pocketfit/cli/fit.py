@@ -61,6 +61,7 @@ from pocketfit.errors import BudgetMissed, OptionError
 
 if TYPE_CHECKING:
     from pocketfit.pipeline import FitRequest
+    from pocketfit.search.field import Tier
     from pocketfit.types import FitResult, Precision
 
 __all__ = ["fit", "run_fit", "show_intentions"]
@@ -103,6 +104,9 @@ def fit(
     metric: MetricName = "top-1",
     calibration_samples: CalibrationSamples = 100,
     evaluation_samples: EvaluationSamples = None,
+    tiers: Annotated[
+        str | None, typer.Option(help="Say what suits which phone: high, mid, low, joined by commas. Predicted.")
+    ] = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
     report: Report = None,
     strategy: Strategy = "all",
@@ -169,6 +173,7 @@ def fit(
         evaluation_samples=evaluation_samples,
         keep_all=keep_all,
         cache=cache,
+        tiers=() if tiers is None else _tiers(tiers),
     )
     asked = SearchOptions(metric, latency, trials, timeout, workers, ray, storage)
     if wants_search(strategy, asked):
@@ -240,6 +245,15 @@ def show_intentions(request: FitRequest) -> None:
 
     for line in intentions(request):
         typer.echo(line)
+
+
+def _tiers(text: str) -> tuple[Tier, ...]:
+    from pocketfit.search.field import TIERS
+
+    names = parse_names("--tiers", text, f"There are {', '.join(TIERS)}.")
+    for name in names:
+        check_one_of("--tiers", name, TIERS, "a tier")
+    return tuple(tier for tier in TIERS if tier in names)
 
 
 def _precisions(text: str) -> tuple[Precision, ...]:

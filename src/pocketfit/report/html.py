@@ -9,6 +9,7 @@ from typing import Any
 
 from pocketfit.errors import OutputError
 from pocketfit.report.columns import Column, columns
+from pocketfit.report.field import FIELD_FIGURES, FIELD_NOTE, FIELD_WORDS, field_rows, tier_lines
 from pocketfit.report.headline import headline
 from pocketfit.report.page import render
 from pocketfit.report.plots import Plot
@@ -80,6 +81,10 @@ def _page(result: FitResult, tried: Sequence[Outcome]) -> dict[str, Any]:
         "float_line": float_line(result),
         "notes": notes(result),
         "rungs": rung_lines(result),
+        "field": field_rows(result),
+        "field_titles": (FIELD_WORDS, FIELD_FIGURES),
+        "field_note": FIELD_NOTE,
+        "tiers": tier_lines(result),
         "seconds": sum(stage.seconds for stage in result.stages),
     }
 

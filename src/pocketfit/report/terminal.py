@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketfit.report.columns import Column, columns
+from pocketfit.report.field import FIELD_FIGURES, FIELD_NOTE, FIELD_WORDS, field_rows, tier_lines
 from pocketfit.report.rows import Row, Verdict, comparison, missed
 from pocketfit.report.wording import float_line, measured_where, not_run_lines, notes, rung_lines
 from pocketfit.rows import spelled
@@ -50,6 +51,11 @@ def print_fit(result: FitResult, console: Console) -> None:
         _line(console, title, "bold")
         for line in lines:
             _line(console, line)
+    if result.field:
+        console.print()
+        _line(console, "The field, predicted", "bold")
+        console.print(_field(result))
+        _line(console, FIELD_NOTE)
     console.print()
     console.print(_stages(result.stages))
 
@@ -105,9 +111,21 @@ def _sections(result: FitResult, rows: Sequence[Row]) -> Iterator[tuple[str, lis
         ("Not fitting", [f"{_name(row)} {row.verdict}: {row.why}" for row in missed(rows)]),
         ("Not run here", not_run_lines(result)),
         ("Rescue", rung_lines(result)),
+        ("Tiers", tier_lines(result)),
         ("Notes", notes(result)),
     )
     return ((title, lines) for title, lines in sections if lines)
+
+
+def _field(result: FitResult) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for title in FIELD_WORDS:
+        drawn.add_column(title, overflow="fold")
+    for title in FIELD_FIGURES:
+        drawn.add_column(title, justify="right")
+    for row in field_rows(result):
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 def _name(row: Row) -> str:

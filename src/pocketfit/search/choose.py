@@ -10,7 +10,7 @@ from pocketfit.search.budget import fits, guarded, misses
 from pocketfit.search.units import drop, milliseconds, points, size
 from pocketfit.types import Accuracy, Budget, Candidate, Choice, Evidence, Precision
 
-__all__ = ["Preference", "choose", "lost"]
+__all__ = ["Preference", "choose", "is_allowed", "lost"]
 
 Preference = Literal["size", "latency"]
 
@@ -36,11 +36,16 @@ def choose(candidates: Sequence[Candidate], budget: Budget, prefer: Preference =
     )
 
 
+def is_allowed(candidate: Candidate, budget: Budget) -> bool:
+    """Whether a candidate was run here and fits the budget, as `choose` reads it."""
+    return candidate.evidence is not None and fits(candidate, _limits(candidate, budget))
+
+
 def _choose_one(runtime: str, rows: Sequence[Candidate], budget: Budget, prefer: Preference) -> Choice:
     measured = [row for row in rows if row.evidence is not None]
     if not measured:
         return Choice(runtime, None, _why_nothing_ran(rows))
-    fitting = [row for row in measured if fits(row, _limits(row, budget))]
+    fitting = [row for row in measured if is_allowed(row, budget)]
     if not fitting:
         return Choice(runtime, None, _why_nothing_fits(measured, rows, budget))
     ranked = sorted(fitting, key=lambda row: _rank(row, prefer))

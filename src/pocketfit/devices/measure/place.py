@@ -1,0 +1,132 @@
+"""One interface for every place that can be measured on, and what is measured there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pocketfit.types import Artifact
+
+__all__ = ["Condition", "Cores", "Measured", "Place", "Round", "measure_at"]
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Cores that share a clock: how many, the highest clock and the one of now, in megahertz."""
+
+    count: int
+    max_mhz: int
+    now_mhz: int | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A device at one time; None for what it does not tell.
+
+    Args:
+        clusters: of the CPU, in the device's order.
+        thermal_status: 0, none, to 6, shutdown, as Android counts.
+        skin_c: temperature of the skin.
+        battery_percent: charge.
+        battery_c: temperature of the battery.
+        charging: whether power is plugged in.
+    """
+
+    clusters: tuple[Cores, ...] = ()
+    thermal_status: int | None = None
+    skin_c: float | None = None
+    battery_percent: int | None = None
+    battery_c: float | None = None
+    charging: bool | None = None
+
+
+@dataclass(frozen=True)
+class Round:
+    """Inferences timed at one go: the "median" or "mean" of so many, whichever the tool tells."""
+
+    ms: float
+    runs: int
+    statistic: str
+
+
+class Place(Protocol):
+    """Where artifacts are run and timed."""
+
+    @property
+    def where(self) -> str:
+        """The device in words."""
+        ...
+
+    def condition(self) -> Condition:
+        """What the device tells of itself now."""
+        ...
+
+    def run(self, artifact: Artifact, *, threads: int, runs: int) -> Round:
+        """Run an artifact so many times and time it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An artifact measured at one place.
+
+    Args:
+        runtime: of the artifact.
+        precision: likewise.
+        threads: that it ran with.
+        where: the device in words.
+        before: its condition before the first round.
+        after: behind the last.
+        rounds: each with the seconds since the beginning at which it was over; at least one.
+    """
+
+    runtime: str
+    precision: str
+    threads: int
+    where: str
+    before: Condition
+    after: Condition
+    rounds: tuple[tuple[float, Round], ...]
+
+    @property
+    def first(self) -> Round:
+        """The device as it was found."""
+        return self.rounds[0][1]
+
+    @property
+    def last(self) -> Round:
+        """The device after all rounds."""
+        return self.rounds[-1][1]
+
+
+def measure_at(
+    place: Place,
+    artifact: Artifact,
+    *,
+    threads: int,
+    runs: int = 50,
+    seconds: float = 0.0,
+    watch: Callable[[float, Round], None] | None = None,
+) -> Measured:
+    """Measure an artifact in rounds.
+
+    Args:
+        place: where.
+        artifact: what.
+        threads: handed to the runtime.
+        runs: inferences of a round.
+        seconds: go on with rounds until so much time is over; 0 for one round.
+        watch: told of each round.
+    """
+    rounds: list[tuple[float, Round]] = []
+    before, start = place.condition(), time.monotonic()
+    while not rounds or rounds[-1][0] < seconds:
+        done = place.run(artifact, threads=threads, runs=runs)
+        rounds.append((time.monotonic() - start, done))
+        if watch is not None:
+            watch(*rounds[-1])
+    return Measured(
+        artifact.runtime, artifact.precision, threads, place.where, before, place.condition(), tuple(rounds)
+    )

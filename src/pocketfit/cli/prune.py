@@ -179,12 +179,12 @@ def _channel_recipe(macs: float, importance: str, allocation: str | None, round_
 
 
 def _schedule(rounds: int, epochs: int | None) -> Schedule:
-    from pocketfit.compress.prune.finetune import finetuning_recipe
+    from pocketfit.compress.distill.recipe import DistillationRecipe
     from pocketfit.compress.prune.rounds import Schedule
 
     check_count("--rounds", rounds)
     check_count("--train", epochs)
-    return Schedule(rounds, None if epochs is None else finetuning_recipe(epochs))
+    return Schedule(rounds, None if epochs is None else DistillationRecipe(epochs=epochs))
 
 
 def _weight_recipe(sparsity: float | None, threshold: float | None, pattern: str | None, scope: str) -> WeightRecipe:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch.fx import GraphModule
 from torch.utils import _pytree as pytree
 
-__all__ = ["arguments", "joined", "plain_copy", "run_graph"]
+__all__ = ["arguments", "joined", "plain_copy", "run_graph", "separated"]
 
 
 def plain_copy(graph: GraphModule) -> GraphModule:
@@ -45,15 +45,24 @@ def joined(result: object) -> torch.Tensor:
 
 
 def arguments(graph: GraphModule, batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """A batch as a graph's inputs: itself for a single one; rows, as `joined` makes them, apart for several.
+    """A batch as a graph's inputs.
 
     Args:
         graph: from `torch.export`.
-        batch: N×(shape of the only input), or N×(numbers of all inputs together).
+        batch: as `separated` takes it.
     """
     nodes = graph.graph.find_nodes(op="placeholder")
-    if len(nodes) == 1:
+    return (batch,) if len(nodes) == 1 else separated(batch, [node.meta["val"].shape[1:] for node in nodes])
+
+
+def separated(batch: torch.Tensor, shapes: Sequence[Sequence[int]]) -> tuple[torch.Tensor, ...]:
+    """A batch as inputs: itself for a single one; rows, as `joined` makes them, apart for several.
+
+    Args:
+        batch: N×(shape of the only input), or N×(numbers of all inputs together).
+        shapes: of the inputs, without the batch.
+    """
+    if len(shapes) == 1:
         return (batch,)
-    shapes = [node.meta["val"].shape[1:] for node in nodes]
     parts = torch.split(batch, [math.prod(shape) for shape in shapes], dim=1)
     return tuple(part.reshape(len(batch), *shape) for part, shape in zip(parts, shapes, strict=True))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from pocketfit.compress.distill import DistillationRecipe, distill
 from pocketfit.compress.prune.allocate import Allocation
 from pocketfit.compress.prune.channels import prune_channels
-from pocketfit.compress.prune.finetune import finetune, finetuning_recipe
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.errors import DataError
@@ -32,14 +32,19 @@ def test_training_brings_the_answers_nearer(models: Models, samples: Samples, tm
     pruned = prune_channels(model, recipe).model
     losses: list[float] = []
     file = tmp_path / "training.pt"
-    trained = finetune(
-        pruned, model, samples, finetuning_recipe(6), checkpoint=file, progress=lambda step: losses.append(step.loss)
+    trained = distill(
+        pruned,
+        model,
+        samples,
+        DistillationRecipe(epochs=6),
+        checkpoint=file,
+        progress=lambda step: losses.append(step.loss),
     )
     # It falls to about a half; what is tested is that it learns at all.
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
     assert trained.fingerprint != pruned.fingerprint
-    again = finetune(
-        pruned, model, samples, finetuning_recipe(6), checkpoint=file, progress=lambda _: pytest.fail("new")
+    again = distill(
+        pruned, model, samples, DistillationRecipe(epochs=6), checkpoint=file, progress=lambda _: pytest.fail("new")
     )
     assert again.fingerprint == trained.fingerprint
 
@@ -47,7 +52,7 @@ def test_training_brings_the_answers_nearer(models: Models, samples: Samples, tm
 def test_rounds_end_at_the_budget(models: Models, samples: Samples) -> None:
     model = models("residual")
     recipe = ChannelRecipe(0.5, Importance.L2, round_to=1)
-    schedule = Schedule(3, finetuning_recipe(1))
+    schedule = Schedule(3, DistillationRecipe(epochs=1))
     told: list[str] = []
     pruned = prune_in_rounds(model, recipe, schedule, [], samples, lambda part, done, total: told.append(part))
     assert pruned.macs_after <= 0.5 * pruned.macs_before
@@ -59,4 +64,4 @@ def test_rounds_end_at_the_budget(models: Models, samples: Samples) -> None:
 def test_no_samples_are_refused(models: Models, samples: Samples) -> None:
     nothing = Samples(samples.inputs[:0], None, None)
     with pytest.raises(DataError, match="at least one"):
-        finetune(models("residual"), models("residual"), nothing, finetuning_recipe(1))
+        distill(models("residual"), models("residual"), nothing, DistillationRecipe(epochs=1))

@@ -74,7 +74,7 @@ def test_the_divergence_is_zero_for_the_teachers_answers_and_softened_by_the_tem
     student, teacher = torch.tensor([[0.0, 1.0, 2.0, 0.0, 0.0]]), torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0]])
     none = torch.tensor([-1])
     for temperature in (1.0, 4.0):
-        loss = criterion(model, LoopRecipe(temperature=temperature), labelled=False)
+        loss = criterion(model, model, LoopRecipe(temperature=temperature), labelled=False)
         assert float(loss(teacher, teacher, none)) == pytest.approx(0, abs=1e-6)
         p, q = ((logits / temperature).softmax(1) for logits in (teacher, student))
         expected = float((p * (p / q).log()).sum()) * temperature**2
@@ -83,14 +83,14 @@ def test_the_divergence_is_zero_for_the_teachers_answers_and_softened_by_the_tem
 
 def test_labels_have_their_share(model: LoadedModel) -> None:
     logits, labels = torch.tensor([[0.0, 1.0, 2.0, 0.0, 0.0]]), torch.tensor([1])
-    loss = criterion(model, LoopRecipe(label_share=0.3), labelled=True)
+    loss = criterion(model, model, LoopRecipe(label_share=0.3), labelled=True)
     expected = 0.3 * float(nn.functional.cross_entropy(logits, labels))
     assert float(loss(logits, logits, labels)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_images_are_compared_number_by_number(model: LoadedModel) -> None:
     upscaler = replace(model, output=replace(model.output, shape=(1, 3, 8, 8)))
-    loss = criterion(upscaler, LoopRecipe(), labelled=True)
+    loss = criterion(upscaler, upscaler, LoopRecipe(), labelled=True)
     teacher = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     # 10% off everywhere: 1% of the mean square, whatever the range of the pixels.
     for scale in (1, 255):
@@ -115,7 +115,7 @@ def test_probabilities_are_not_taken_for_logits() -> None:
     teacher = module.layer(x).detach()
     student = teacher.flip(1)
     none = torch.full((5,), -1)
-    loss = criterion(model, LoopRecipe(), labelled=False)
+    loss = criterion(model, model, LoopRecipe(), labelled=False)
     expected = nn.functional.kl_div(student.log_softmax(1), teacher.softmax(1), reduction="batchmean")
     # No probability here is below the floor under the logarithm.
     assert float(loss(student.softmax(1), teacher.softmax(1), none)) == pytest.approx(float(expected), rel=1e-4)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pocketfit.compress.distill.distill import distill
 from pocketfit.compress.prune.channels import Layer, Pruned, Watcher, prune_channels
-from pocketfit.compress.prune.finetune import finetune
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.training.loop import Step
 from pocketfit.compress.training.recipe import LoopRecipe
@@ -60,7 +60,7 @@ def prune_in_rounds(
         watcher: told of the progress.
 
     Raises:
-        PocketfitError: of every kind that `prune_channels` and `finetune` have.
+        PocketfitError: of every kind that `prune_channels` and `distill` have.
     """
     done: list[Pruned] = []
     for number in range(1, schedule.rounds + 1):
@@ -84,7 +84,7 @@ def _trained(
 ) -> Pruned:
     if training is None or samples is None:
         return pruned
-    return replace(pruned, model=finetune(pruned.model, teacher, samples, training, progress=_told(watcher)))
+    return replace(pruned, model=distill(pruned.model, teacher, samples, training, progress=_told(watcher)))
 
 
 def _told(watcher: Watcher | None) -> Callable[[Step], None] | None:

@@ -1,7 +1,8 @@
 """How far the trained graph's answers are from the teacher's, and from the labels.
 
 Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2: the softened distributions are
-compared, the result is multiplied by the squared temperature, and the labels have a smaller share.
+compared, the result is multiplied by the squared temperature, and the labels have a smaller share. Other distances
+between two answers are in `losses`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-from pocketfit.compress.training.losses.soft_labels import divergence
+from pocketfit.compress.training.losses import Correlated, Decoupled, divergence
 from pocketfit.compress.training.recipe import LoopRecipe, Loss
+from pocketfit.errors import OptionError
 from pocketfit.types import LoadedModel
 
 __all__ = ["Criterion", "criterion"]
@@ -25,28 +27,53 @@ Criterion = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 _LEAST_PROBABILITY = 1e-4
 
 
-def criterion(model: LoadedModel, recipe: LoopRecipe, *, labelled: bool) -> Criterion:
-    """The loss for this model.
+def criterion(student: LoadedModel, teacher: LoadedModel, recipe: LoopRecipe, *, labelled: bool) -> Criterion:
+    """The loss for this student.
 
     Args:
-        model: what is trained; its output says which loss suits it, and whether it returns logits or probabilities.
+        student: what is trained; its output says which loss suits it, and whether it returns logits or probabilities.
             Several outputs are compared by their squared error.
+        teacher: what it learns from.
         recipe: loss, temperature and the labels' share.
         labelled: whether the samples have labels; they count for outputs N × classes only.
+
+    Raises:
+        OptionError: the loss is one of classes, and the model has other outputs.
     """
-    classifies = len(model.output.shape) == 2 and not model.more_outputs
-    to_logits = _logarithm if classifies and _returns_probabilities(model.graph) else _as_it_is
-    diverges = recipe.loss is Loss.DIVERGENCE or (recipe.loss is Loss.AUTOMATIC and classifies)
+    classifies = len(student.output.shape) == 2 and not student.more_outputs
+    if recipe.loss.of_classes and not classifies:
+        raise OptionError(
+            f"{recipe.loss} compares answers to classes, which {student.name} does not give. "
+            f"Train with the loss {Loss.AUTOMATIC} or {Loss.SQUARED_ERROR}."
+        )
+    of_student, of_teacher = (_reader(model, classifies) for model in (student, teacher))
+    distance = _distance(recipe, classifies)
     share = recipe.label_share if labelled and classifies else 0.0
 
     def loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        student, teacher = to_logits(student.float()), to_logits(teacher.float())
-        distance = divergence(student, teacher, recipe.temperature) if diverges else _error(student, teacher)
+        student, teacher = of_student(student.float()), of_teacher(teacher.float())
         if not share:
-            return distance
-        return (1 - share) * distance + share * nn.functional.cross_entropy(student, labels, ignore_index=-1)
+            return distance(student, teacher, labels)
+        hard = nn.functional.cross_entropy(student, labels, ignore_index=-1)
+        return hard if share == 1 else (1 - share) * distance(student, teacher, labels) + share * hard
 
     return loss
+
+
+def _distance(recipe: LoopRecipe, classifies: bool) -> Criterion:
+    """From the teacher's answers alone."""
+    if recipe.loss is Loss.DKD:
+        return Decoupled(temperature=recipe.temperature)
+    if recipe.loss is Loss.DIST:
+        return Correlated(temperature=recipe.temperature)
+    if recipe.loss is Loss.SOFT or (recipe.loss is Loss.AUTOMATIC and classifies):
+        return lambda student, teacher, labels: divergence(student, teacher, recipe.temperature)
+    return lambda student, teacher, labels: _error(student, teacher)
+
+
+def _reader(model: LoadedModel, classifies: bool) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What turns the model's answers into logits, where they are about classes."""
+    return _logarithm if classifies and _returns_probabilities(model.graph) else _as_it_is
 
 
 def _error(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

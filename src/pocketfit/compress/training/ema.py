@@ -1,4 +1,4 @@
-"""A moving average of the parameters: smoother than the last step, and often better.
+"""A moving average of what is trained: smoother than the last step, and often better.
 
 Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; the average over fewer steps
 in the beginning is that of TensorFlow's `ExponentialMovingAverage`.
@@ -9,30 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 __all__ = ["MovingAverage"]
 
 
 class MovingAverage:
-    """Of parameters that are trained.
+    """Of parameters, and of the statistics that change with them.
 
     Args:
-        parameters: what is averaged.
-        keep: the largest share of the average that a step keeps, 0..1; 0 follows the parameters.
+        tensors: what is averaged.
+        keep: the largest share of the average that a step keeps, 0..1; 0 follows the tensors.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], keep: float) -> None:
-        self.parameters = parameters
+    def __init__(self, tensors: Sequence[torch.Tensor], keep: float) -> None:
+        self.tensors = tensors
         self.keep = keep
-        self.values = [parameter.detach().clone() for parameter in parameters]
+        self.values = [tensor.detach().clone() for tensor in tensors]
 
     def update(self, step: int) -> None:
-        """Take in the parameters after a step, counted from 0."""
+        """Take in the tensors after a step, counted from 0."""
         keep = min(self.keep, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.values, [parameter.detach() for parameter in self.parameters], 1 - keep)
+        torch._foreach_lerp_(self.values, [tensor.detach() for tensor in self.tensors], 1 - keep)
 
     def apply(self) -> None:
-        """Put the average in the parameters' place."""
-        for parameter, value in zip(self.parameters, self.values, strict=True):
-            parameter.data.copy_(value)
+        """Put the average in the tensors' place."""
+        for tensor, value in zip(self.tensors, self.values, strict=True):
+            tensor.data.copy_(value)

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch.fx import GraphModule
+from torch import nn
 from torch.utils.data import DataLoader
 
 from pocketfit.compress.training.checkpoint import load_checkpoint, save_checkpoint
 from pocketfit.compress.training.criterion import criterion
 from pocketfit.compress.training.ema import MovingAverage
-from pocketfit.compress.training.networks import Network, Teacher
+from pocketfit.compress.training.networks import KnownAnswers, Network, Teacher
 from pocketfit.compress.training.optimizer import Group, build_optimizer, set_rates
 from pocketfit.compress.training.processes import accelerator_for, shared
 from pocketfit.compress.training.recipe import LoopRecipe, MixedPrecision
 from pocketfit.compress.training.samples import Batch, Order, TrainingSet
-from pocketfit.errors import DataError, OptionError
+from pocketfit.errors import DataError, ModelError, OptionError
 from pocketfit.types import LoadedModel, Samples
 
 if TYPE_CHECKING:
@@ -57,14 +58,16 @@ class Student:
     """What learns.
 
     Args:
-        graph: takes and returns what the model does; its parameters are changed in place.
-        dynamic_batch: whether it takes any batch size; otherwise it takes 1.
+        model: in canonical form, before it has learnt anything: what it takes and answers.
+        network: computes what the model does, and is changed in place.
         groups: those of its parameters that learn.
+        has_statistics: whether its buffers follow the samples, as batch norm's do; they are averaged and stored, too.
     """
 
-    graph: GraphModule
-    dynamic_batch: bool
+    model: LoadedModel
+    network: nn.Module
     groups: Sequence[Group]
+    has_statistics: bool = False
 
 
 def learn(
@@ -74,6 +77,7 @@ def learn(
     recipe: LoopRecipe,
     *,
     key: str,
+    answers: np.ndarray | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> tuple[Step, ...]:
@@ -84,6 +88,7 @@ def learn(
         teacher: what it learns from; answers what the student does.
         samples: to learn from; without labels the teacher alone is followed.
         recipe: how.
+        answers: the teacher's to all samples, joined, where they are known; None to compute them as they are needed.
         key: identity of this training: of everything its result depends on.
         checkpoint: file that is written every `recipe.checkpoint_steps` steps and at the end, and taken up if it is
             there; None for none.
@@ -94,17 +99,19 @@ def learn(
 
     Raises:
         DataError: there are no samples, or a label is none of the teacher's classes.
+        ModelError: student and teacher answer something else.
         OptionError: the batch cannot be dealt out to the processes, or the training diverges.
         OutputError: the checkpoint cannot be written.
         RuntimeMissing: `accelerate` is not installed.
         WeightsError: the checkpoint cannot be read, or belongs to another training.
     """
     check_samples(teacher, samples)
+    _check_answers(student.model, teacher)
     accelerator = accelerator_for(recipe)
     order = _order(len(samples.inputs), recipe, accelerator)
-    training = _Training(student, teacher, samples, order, recipe, accelerator)
+    training = _Training(student, teacher, samples, answers, order, recipe, accelerator)
     training.resume_from(checkpoint, key)
-    with torch.enable_grad():
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         training.run(progress or _nobody)
     training.average.apply()
     return tuple(training.log)
@@ -126,6 +133,19 @@ def check_samples(model: LoadedModel, samples: Samples) -> None:
         )
 
 
+def _check_answers(student: LoadedModel, teacher: LoadedModel) -> None:
+    given, wanted = ([spec.shape for spec in model.outputs] for model in (student, teacher))
+    if given != wanted:
+        raise ModelError(
+            f"{student.name} answers {_shapes(given)} and its teacher {teacher.name} {_shapes(wanted)}: they cannot be "
+            "compared. Give the student as many outputs, and classes, as the teacher has."
+        )
+
+
+def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in shapes)
+
+
 def content_of(samples: Samples) -> str:
     """What the samples are known by."""
     return samples.fingerprint or hashlib.sha256(samples.inputs.tobytes()).hexdigest()
@@ -137,6 +157,7 @@ class _Training:
         student: Student,
         teacher: LoadedModel,
         samples: Samples,
+        answers: np.ndarray | None,
         order: Order,
         recipe: LoopRecipe,
         accelerator: Accelerator,
@@ -145,13 +166,16 @@ class _Training:
         self.recipe = recipe
         self.accelerator = accelerator
         self.optimizer = build_optimizer(student.groups, recipe.optimizer)
-        network = Network(student.graph, student.dynamic_batch)
+        network = Network(student.network, student.model)
         loader = DataLoader(TrainingSet(samples), batch_sampler=order, collate_fn=_as_it_is)
         self.network, self.prepared, self.loader = accelerator.prepare(network, self.optimizer, loader)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-        self.average = MovingAverage(self.parameters, recipe.ema)
-        self.teacher = Teacher(teacher, accelerator.device)
-        self.criterion = criterion(teacher, recipe, labelled=samples.labels is not None)
+        statistics = network.buffers() if student.has_statistics else ()
+        self.state = [*self.parameters, *(one for one in statistics if one.is_floating_point())]
+        self.average = MovingAverage(self.state, recipe.ema)
+        device = accelerator.device
+        self.teacher = Teacher(teacher, device) if answers is None else KnownAnswers(answers, device)
+        self.criterion = criterion(student.model, teacher, recipe, labelled=samples.labels is not None)
         self.log: list[Step] = []
         self.checkpoint: Path | None = None
         self.key = ""
@@ -169,18 +193,27 @@ class _Training:
                 progress(step)
 
     def _step(self, number: int, batch: Batch) -> Step:
-        positions, inputs, labels = batch
         set_rates(self.optimizer, self.recipe.factor(number, self.order.steps))
-        loss = self.criterion(self.network(inputs), self.teacher(positions, inputs), labels)
-        self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
-        self.prepared.step()
-        self.prepared.zero_grad()
+        # What a network draws at random, such as dropout, depends on the number of the step alone, too.
+        torch.manual_seed(self.recipe.seed * self.order.steps + number)
+        losses, norm = [], torch.zeros(())
+        for part in _parts(batch, self.recipe.accumulate):
+            with self.accelerator.accumulate(self.network):
+                loss = self._loss(*part)
+                self.accelerator.backward(loss)
+                if self.accelerator.sync_gradients:
+                    norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
+                self.prepared.step()
+                self.prepared.zero_grad()
+            losses.append(loss.detach())
         self.average.update(number)
-        mean: torch.Tensor = self.accelerator.reduce(loss.detach(), "mean")
+        mean: torch.Tensor = self.accelerator.reduce(torch.stack(losses).mean(), "mean")
         step = Step(number + 1, self.order.steps, float(mean), float(norm))
         self._check_finite(step)
         return step
+
+    def _loss(self, positions: torch.Tensor, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self.criterion(self.network(inputs), self.teacher(positions, inputs), labels)
 
     def _check_finite(self, step: Step) -> None:
         # Half precision overflows now and then; its loss scaling leaves such a step out.
@@ -202,10 +235,10 @@ class _Training:
         state = shared(self.accelerator, lambda: load_checkpoint(checkpoint, key))
         if state is None:
             return
-        for parameter, average, *stored in zip(
-            self.parameters, self.average.values, state["parameters"], state["average"], strict=True
+        for tensor, average, *stored in zip(
+            self.state, self.average.values, state["state"], state["average"], strict=True
         ):
-            parameter.data.copy_(stored[0])
+            tensor.data.copy_(stored[0])
             average.copy_(stored[1])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.accelerator.scaler is not None:
@@ -219,7 +252,7 @@ class _Training:
         scaler = self.accelerator.scaler
         state = {
             "key": self.key,
-            "parameters": [parameter.detach() for parameter in self.parameters],
+            "state": [tensor.detach() for tensor in self.state],
             "average": self.average.values,
             "optimizer": self.optimizer.state_dict(),
             "scaler": {} if scaler is None else scaler.state_dict(),
@@ -236,7 +269,16 @@ def _order(count: int, recipe: LoopRecipe, accelerator: Accelerator) -> Order:
             f"{batch} samples a step cannot be dealt out evenly to {processes} processes. Choose a batch that is a "
             f"multiple of {processes} and not more than the {count} samples."
         )
+    if batch // processes < recipe.accumulate:
+        raise OptionError(
+            f"{batch // processes} samples a step cannot be computed in {recipe.accumulate} parts. "
+            "Accumulate fewer parts, or choose a larger batch."
+        )
     return Order(count, batch, recipe.epochs, recipe.seed)
+
+
+def _parts(batch: Batch, number: int) -> Iterator[Batch]:
+    yield from zip(*(torch.tensor_split(one, number) for one in batch), strict=True)
 
 
 def _as_it_is(batch: Any) -> Any:

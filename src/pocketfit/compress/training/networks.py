@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
-from torch.fx import GraphModule
 
-from pocketfit.graph.running import arguments, joined, plain_copy
+from pocketfit.graph.running import joined, plain_copy, separated
 from pocketfit.types import LoadedModel
 
-__all__ = ["Network", "Teacher"]
+__all__ = ["KnownAnswers", "Network", "Teacher"]
 
 # A teacher's answers are kept up to here: they are the same in every epoch.
 KEPT_BYTES = 2**28
 
 
 class Network(nn.Module):
-    """A graph that takes a batch even where it was exported for one sample, and returns its outputs as one tensor."""
+    """A module that takes a batch even where it was exported for one sample, and returns its outputs as one tensor."""
 
-    def __init__(self, graph: GraphModule, dynamic_batch: bool) -> None:
+    def __init__(self, module: nn.Module, model: LoadedModel) -> None:
         super().__init__()
-        self.graph = graph
-        self.dynamic_batch = dynamic_batch
+        self.module = module
+        self.dynamic_batch, self.shapes = model.dynamic_batch, [given.shape[1:] for given in model.inputs]
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Answers of a batch."""
         pieces = [inputs] if self.dynamic_batch else torch.split(inputs, 1)
-        return torch.cat([joined(self.graph(*arguments(self.graph, piece))) for piece in pieces])
+        return torch.cat([joined(self.module(*separated(piece, self.shapes))) for piece in pieces])
+
+
+class KnownAnswers:
+    """A teacher's answers to all samples, which were computed before.
+
+    Args:
+        answers: of a model, samples first.
+        device: where they are wanted.
+    """
+
+    def __init__(self, answers: np.ndarray, device: torch.device) -> None:
+        self.answers = answers
+        self.device = device
+
+    def __call__(self, positions: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        """Answers to the samples at these positions of the data; the inputs are not looked at."""
+        return torch.from_numpy(np.asarray(self.answers[positions.cpu().numpy()])).to(self.device)
 
 
 class Teacher:
     """The model to follow; what it answered once is remembered."""
 
     def __init__(self, model: LoadedModel, device: torch.device) -> None:
-        self.network = Network(plain_copy(model.graph), model.dynamic_batch).to(device)
+        self.network = Network(plain_copy(model.graph), model).to(device)
         self.answers: dict[int, torch.Tensor] = {}
         self.room = KEPT_BYTES
 

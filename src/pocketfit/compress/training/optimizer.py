@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from pocketfit.compress.training.recipe import LoopRecipe, Optimizer
+from pocketfit.compress.training.recipe import Optimizer
 
-__all__ = ["Group", "build_optimizer", "set_rates", "weights_and_biases"]
+__all__ = ["Group", "build_optimizer", "set_rates"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,3 @@ def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Each group's peak rate times the factor, for the next step."""
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * factor
-
-
-def weights_and_biases(
-    weights: Sequence[nn.Parameter], biases: Sequence[nn.Parameter], recipe: LoopRecipe
-) -> list[Group]:
-    """The groups of a float model."""
-    return [Group(biases, recipe.bias_rate), Group(weights, recipe.weight_rate, recipe.weight_decay)]

@@ -25,6 +25,7 @@ def accelerator_for(recipe: LoopRecipe) -> Accelerator:
     try:
         from accelerate import Accelerator, DataLoaderConfiguration
         from accelerate.state import AcceleratorState, PartialState
+        from accelerate.utils import GradientAccumulationPlugin
     except ImportError as error:
         raise RuntimeMissing(
             'a training needs accelerate, not installed here. To add it: pip install "pocketfit[train]"'
@@ -35,7 +36,14 @@ def accelerator_for(recipe: LoopRecipe) -> Accelerator:
     AcceleratorState._reset_state(reset_partial_state=alone)
     # A batch is divided among the processes, so that the result does not depend on how many there are.
     dealing = DataLoaderConfiguration(split_batches=True)
-    return Accelerator(mixed_precision=recipe.mixed_precision.value, cpu=recipe.cpu, dataloader_config=dealing)
+    # The parts of a step come from one batch of the loader, whose end says nothing of theirs.
+    parts = GradientAccumulationPlugin(num_steps=recipe.accumulate, sync_with_dataloader=False)
+    return Accelerator(
+        mixed_precision=recipe.mixed_precision.value,
+        cpu=recipe.cpu,
+        dataloader_config=dealing,
+        gradient_accumulation_plugin=parts,
+    )
 
 
 def shared(accelerator: Accelerator, make: Callable[[], T]) -> T:

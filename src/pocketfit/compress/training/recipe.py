@@ -14,13 +14,21 @@ __all__ = ["LoopRecipe", "Loss", "MixedPrecision", "Optimizer", "Schedule"]
 class Loss(StrEnum):
     """How far the outputs are from the teacher's.
 
-    DIVERGENCE compares them as logits of a distribution over classes; SQUARED_ERROR number by number, relative to the
-    teacher's mean square; AUTOMATIC takes the first for outputs N × classes, the second for any other shape.
+    SOFT compares them as logits of a distribution over classes; DKD weighs its parts, DIST asks for correlation alone;
+    SQUARED_ERROR compares number by number, relative to the teacher's mean square. AUTOMATIC takes SOFT for outputs
+    N × classes, SQUARED_ERROR for any other shape.
     """
 
     AUTOMATIC = "automatic"
-    DIVERGENCE = "divergence"
+    SOFT = "soft"
+    DKD = "dkd"
+    DIST = "dist"
     SQUARED_ERROR = "squared-error"
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it takes outputs N × classes alone."""
+        return self in (Loss.DKD, Loss.DIST)
 
 
 class Optimizer(StrEnum):
@@ -53,6 +61,7 @@ class LoopRecipe:
     Args:
         epochs: passes over the samples, at least 1.
         batch: samples a step, over all processes together; a remainder smaller than that waits for the next epoch.
+        accumulate: parts that a step is computed in, one after the other, where its whole batch needs too much memory.
         optimizer: which.
         weight_rate: peak learning rate of the weights.
         bias_rate: peak learning rate of the biases.
@@ -63,7 +72,7 @@ class LoopRecipe:
         ema: how much the moving average of the parameters, which is what comes out, keeps at each step, 0..1; fewer
             in the first steps. 0 for none.
         loss: against the teacher's outputs.
-        temperature: softens both distributions of the divergence, at least 1.
+        temperature: softens both distributions, at least 1.
         label_share: of the loss on labels, 0..1, where the samples have any.
         mixed_precision: of the layers.
         cpu: whether to train on the CPU even where there is a GPU.
@@ -76,6 +85,7 @@ class LoopRecipe:
 
     epochs: int = 4
     batch: int = 10
+    accumulate: int = 1
     optimizer: Optimizer = Optimizer.ADAMW
     weight_rate: float = 1e-5
     bias_rate: float = 1e-4
@@ -93,7 +103,7 @@ class LoopRecipe:
     checkpoint_steps: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "checkpoint_steps", "temperature"):
+        for name in ("epochs", "batch", "accumulate", "checkpoint_steps", "temperature"):
             self._check(name, 1, math.inf)
         for name in ("warm_up", "label_share", "ema"):
             self._check(name, 0, 1)

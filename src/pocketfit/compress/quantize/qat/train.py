@@ -66,7 +66,7 @@ def train(
     _check(variant, samples)
     teacher = teacher or variant.model
     trainable = make_trainable(variant.model.graph, variant.plan, scheme, learn_zero_points=recipe.learn_zero_points)
-    student = Student(trainable.graph, variant.model.dynamic_batch, _groups(trainable, recipe))
+    student = Student(variant.model, trainable.graph, _groups(trainable, recipe))
     key = _key(variant, teacher, samples, recipe, scheme)
     log = learn(student, teacher, samples, recipe, key=key, checkpoint=checkpoint, progress=progress)
     batch = min(recipe.batch, len(samples.inputs))

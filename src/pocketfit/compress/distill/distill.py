@@ -1,0 +1,90 @@
+"""A float model trained to answer as another one does, and as the labels say where there are any.
+
+A student with batch norms learns as the module it is, and is brought into canonical form afterwards; one whose batch
+norms are folded, such as a pruned model, learns as its graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from torch.fx import GraphModule
+
+from pocketfit.compress.distill.student import graph_student, module_student, parameters_of
+from pocketfit.compress.training.loop import Step, Student, content_of, learn
+from pocketfit.compress.training.recipe import LoopRecipe
+from pocketfit.models.canonical import canonicalise
+from pocketfit.models.source import Source
+from pocketfit.models.weights import with_weights
+from pocketfit.store import key_of
+from pocketfit.types import LoadedModel, Samples
+
+__all__ = ["distill"]
+
+
+def distill(
+    student: LoadedModel,
+    teacher: LoadedModel,
+    samples: Samples,
+    recipe: LoopRecipe,
+    *,
+    source: Source | None = None,
+    answers: np.ndarray | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[Step], None] | None = None,
+) -> LoadedModel:
+    """Train all weights and biases of a float model.
+
+    Args:
+        student: what learns, in canonical form; left as it is.
+        teacher: what it learns from; answers the same outputs.
+        samples: to learn from, as the student takes them; without labels the teacher alone is followed.
+        recipe: how.
+        source: the module that the student was made of, with its batch norms; it is changed. None to train the graph.
+        answers: the teacher's to all samples, where they are known; None to compute them as they are needed, which asks
+            for a teacher that takes what the student takes.
+        checkpoint: file that is written now and then, and taken up if it is there; None for none.
+        progress: told of each step.
+
+    Returns:
+        The student with what it has learnt, in canonical form.
+
+    Raises:
+        DataError: there are no samples, or a label is none of the model's classes.
+        ModelError: student and teacher do not answer the same outputs.
+        OptionError: the loss does not suit the outputs, or the training diverges.
+        OutputError: the checkpoint cannot be written.
+        RuntimeMissing: `accelerate` is not installed.
+        WeightsError: the checkpoint cannot be read, or belongs to another training.
+    """
+    key = _key(student, teacher, samples, recipe)
+    # What torch.export wrote has its mode built in.
+    trains_module = source is not None and not isinstance(source.module, GraphModule)
+    if source is not None and trains_module:
+        learner = module_student(source.module, student, recipe)
+    else:
+        learner = graph_student(student, recipe)
+    learn(learner, teacher, samples, recipe, key=key, answers=answers, checkpoint=checkpoint, progress=progress)
+    return _canonical(student, learner) if trains_module else with_weights(student, parameters_of(learner))
+
+
+def _key(student: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: LoopRecipe) -> str:
+    """Identity of a training: of everything its result depends on."""
+    return key_of(
+        {
+            "model": student.fingerprint,
+            "teacher": teacher.fingerprint,
+            "samples": content_of(samples),
+            "labelled": samples.labels is not None,
+            "recipe": asdict(recipe),
+        }
+    )
+
+
+def _canonical(before: LoadedModel, learner: Student) -> LoadedModel:
+    module = learner.network.cpu()
+    shape = before.input.shape[1:]
+    return canonicalise(module, shape, name=before.name, source=before.source, preprocess=before.preprocess)

@@ -47,7 +47,8 @@ def prepare_grounds(
             "Give labelled data, or leave --strategy search out."
         )
     shape = restore(own.network).input.shape[1:]
-    found, notes = {shape: _stored(store, own, own)}, []
+    found = {shape: _stored(store, own, own)}
+    notes: list[str] = []
     for other in smaller_inputs(shape) if smaller else ():
         for prepared in _prepared(request, own, shape, other, watcher, notes):
             found[other] = _stored(store, prepared, own)

@@ -174,7 +174,7 @@ def _open(storage: str, name: str, seed: int) -> optuna.Study:
     try:
         kept = optuna.storages.RDBStorage(_with_driver(storage), engine_kwargs=_engine(storage))
         sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=8, constant_liar=True)
-        directions = ["minimize"] * 3
+        directions = [optuna.study.StudyDirection.MINIMIZE] * 3
         return optuna.create_study(
             storage=kept, sampler=sampler, study_name=name, directions=directions, load_if_exists=True
         )

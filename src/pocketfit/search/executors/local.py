@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 import warnings
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -34,7 +35,7 @@ class LocalExecutor:
         self.slots = workers
         self.jobs: dict[int, tuple[object, Path]] = {}
         self.attempts: dict[int, int] = {}
-        self.running: dict[Future[Any], int] = {}
+        self.running: dict[Future[Any], tuple[int, ProcessPoolExecutor]] = {}
         self.pool = self._pool()
 
     def submit(self, number: int, job: object, folder: Path) -> None:
@@ -44,10 +45,13 @@ class LocalExecutor:
 
     def wait(self, timeout_s: float | None) -> list[Finished]:
         """Jobs that have ended; see `Executor`."""
-        done, _ = wait(self.running, timeout_s, FIRST_COMPLETED)
-        if any(isinstance(one.exception(), BrokenProcessPool) for one in done):
-            return self._begin_again()
-        return [Finished(self._forget(self.running.pop(one)), one.result()) for one in done]
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            done, _ = wait(self.running, left, FIRST_COMPLETED)
+            found = [finished for one in done if (finished := self._finished(one)) is not None]
+            if found or not done:
+                return found
 
     def close(self) -> None:
         """End all work; see `Executor`."""
@@ -62,20 +66,30 @@ class LocalExecutor:
 
     def _begin(self, number: int) -> None:
         self.attempts[number] = self.attempts.get(number, 0) + 1
-        job, folder = self.jobs[number]
-        self.running[self.pool.submit(self.work, job, folder)] = number
+        try:
+            begun = self.pool.submit(self.work, *self.jobs[number])
+        except BrokenProcessPool:
+            self._replace(self.pool)
+            begun = self.pool.submit(self.work, *self.jobs[number])
+        self.running[begun] = (number, self.pool)
 
-    def _begin_again(self) -> list[Finished]:
-        """A process died and took the pool with it: nobody knows whose job it was, so all are begun again."""
-        numbers = list(self.running.values())
-        self.running.clear()
-        self.pool.shutdown(wait=False, cancel_futures=True)
-        self.pool = self._pool()
-        lost = [number for number in numbers if self.attempts[number] >= ATTEMPTS]
-        for number in numbers:
-            if number not in lost:
-                self._begin(number)
-        return [Finished(self._forget(number), lost="its process died") for number in lost]
+    def _finished(self, one: Future[Any]) -> Finished | None:
+        """What came of a job; None where it was begun again."""
+        number, pool = self.running.pop(one)
+        if not isinstance(one.exception(), BrokenProcessPool):
+            return Finished(self._forget(number), one.result())
+        # A process died and took the pool with it: nobody knows whose job it was, so all are begun again.
+        self._replace(pool)
+        if self.attempts[number] >= ATTEMPTS:
+            return Finished(self._forget(number), lost="its process died")
+        self._begin(number)
+        return None
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        """Go on with another pool, once for all jobs of a broken one."""
+        if broken is self.pool:
+            broken.shutdown(wait=False, cancel_futures=True)
+            self.pool = self._pool()
 
     def _forget(self, number: int) -> int:
         self.jobs.pop(number)

@@ -6,6 +6,8 @@ Ray, elsewhere; one that was lost for good comes back as such.
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ __all__ = ["RayExecutor"]
 
 # Of a task, converter included: what the largest network that fits a phone took.
 MEMORY_BYTES = 2 * 2**30
+# Seconds until a cluster's head has to have answered.
+REACHED_S = 10
+_ADVICE = "Start one (`ray start --head`) and give auto or its HOST:6379; or give local, for this host alone."
 
 
 class RayExecutor:
@@ -93,12 +98,27 @@ def _connected(address: str) -> tuple[Any, bool]:
         raise OptionError(f"--ray needs Ray ({error}). Install it: pip install 'pocketfit[ray]'.") from error
     if ray.is_initialized():
         return ray, False
+    _check_reachable(address)
+    # A cluster that is started here reports to nobody.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise OptionError(
-            f"--ray {address!r} is no Ray cluster that answers: {reason}. Start one (`ray start --head`) and give auto "
-            "or its HOST:6379; or give local, for this host alone."
-        ) from error
+        raise OptionError(f"--ray {address!r} is no Ray cluster that answers: {reason}. {_ADVICE}") from error
     return ray, True
+
+
+def _check_reachable(address: str) -> None:
+    """Look for somebody who listens: Ray itself would look for minutes.
+
+    Raises:
+        OptionError: nobody does.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # a word, such as auto
+    try:
+        socket.create_connection((host, int(port)), REACHED_S).close()
+    except OSError as error:
+        raise OptionError(f"--ray {address!r} is no Ray cluster that answers: {error}. {_ADVICE}") from error

@@ -19,6 +19,7 @@ NAMES = (
     "arena",
     "graph_passes",
     "pruning",
+    "search_scaling",
     "inputs",
     "latency_leave_one_out",
 )

@@ -19,6 +19,7 @@ NAMES = (
     "arena",
     "graph_passes",
     "pruning",
+    "distillation",
     "inputs",
     "latency_leave_one_out",
 )

@@ -16,11 +16,18 @@ class Progress:
     """Shows a bar for each running stage and leaves a line for each finished one; a `pocketfit.pipeline.Watcher`."""
 
     def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.progress import Progress as Bars
 
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        self.bars = Bars(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self.bars = Bars(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
         self.console = console
         self.tasks: dict[str, TaskID] = {}
 

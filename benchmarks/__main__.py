@@ -20,6 +20,7 @@ NAMES = (
     "graph_passes",
     "pruning",
     "search_scaling",
+    "distillation",
     "inputs",
     "latency_leave_one_out",
 )

@@ -18,6 +18,7 @@ from pocketfit.cli.check_preprocess import check_preprocess
 from pocketfit.cli.demo import demo
 from pocketfit.cli.devices import devices
 from pocketfit.cli.diagnose import diagnose
+from pocketfit.cli.distill import distill
 from pocketfit.cli.doctor import doctor
 from pocketfit.cli.fit import fit
 from pocketfit.cli.inspect import inspect
@@ -48,6 +49,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     prune,
     slim,
     nas,
+    distill,
     diagnose,
     demo,
     verify,

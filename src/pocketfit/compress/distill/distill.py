@@ -7,7 +7,7 @@ norms are folded, such as a pruned model, learns as its graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,20 @@ from pocketfit.models.weights import with_weights
 from pocketfit.store import key_of
 from pocketfit.types import LoadedModel, Samples
 
-__all__ = ["distill"]
+__all__ = ["Distilled", "distill"]
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What a distillation gives.
+
+    Args:
+        model: the student with what it has learnt, in canonical form.
+        log: every step.
+    """
+
+    model: LoadedModel
+    log: tuple[Step, ...]
 
 
 def distill(
@@ -35,7 +48,7 @@ def distill(
     answers: np.ndarray | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
-) -> LoadedModel:
+) -> Distilled:
     """Train all weights and biases of a float model.
 
     Args:
@@ -48,9 +61,6 @@ def distill(
             for a teacher that takes what the student takes.
         checkpoint: file that is written now and then, and taken up if it is there; None for none.
         progress: told of each step.
-
-    Returns:
-        The student with what it has learnt, in canonical form.
 
     Raises:
         DataError: there are no samples, or a label is none of the model's classes.
@@ -67,8 +77,9 @@ def distill(
         learner = module_student(source.module, student, recipe)
     else:
         learner = graph_student(student, recipe)
-    learn(learner, teacher, samples, recipe, key=key, answers=answers, checkpoint=checkpoint, progress=progress)
-    return _canonical(student, learner) if trains_module else with_weights(student, parameters_of(learner))
+    log = learn(learner, teacher, samples, recipe, key=key, answers=answers, checkpoint=checkpoint, progress=progress)
+    trained = _canonical(student, learner) if trains_module else with_weights(student, parameters_of(learner))
+    return Distilled(trained, log)
 
 
 def _key(student: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: LoopRecipe) -> str:

@@ -84,7 +84,7 @@ def _trained(
 ) -> Pruned:
     if training is None or samples is None:
         return pruned
-    return replace(pruned, model=distill(pruned.model, teacher, samples, training, progress=_told(watcher)))
+    return replace(pruned, model=distill(pruned.model, teacher, samples, training, progress=_told(watcher)).model)
 
 
 def _told(watcher: Watcher | None) -> Callable[[Step], None] | None:

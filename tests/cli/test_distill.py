@@ -1,0 +1,95 @@
+"""`pocketfit distill` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pocketfit.cli.app import run
+
+pytest.importorskip("accelerate")
+
+NETS = """
+from pocketfit.models.zoo.digits_cnn import DigitsCnn, trained_digits_cnn
+
+def big():
+    net = trained_digits_cnn()
+    net.input_shape = (1, 8, 8)
+    return net
+
+def small():
+    return DigitsCnn(width=8)
+"""
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    path = tmp_path / "nets.py"
+    path.write_text(NETS)
+    return str(path)
+
+
+def line(nets: str, tmp_path: Path, *more: str) -> list[str]:
+    return [
+        *("distill", f"{nets}:big", f"--student={nets}:small", "--data=digits", "--batch=16", "--rate=5e-3"),
+        *(f"--cache={tmp_path / 'cache'}", f"--out={tmp_path / 'student.pt2'}", *more),
+    ]
+
+
+def test_it_writes_a_student_and_says_what_it_has_learnt(
+    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line(nets, tmp_path, "--epochs=6", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["after"]["accuracy"]["value"] > told["before"]["accuracy"]["value"] + 20
+    assert told["after"]["parameters"] < told["teacher"]["parameters"]
+    assert torch.export.load(tmp_path / "student.pt2").module()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert run(line(nets, tmp_path, "--epochs=6")) == 0
+    printed = capsys.readouterr().out
+    assert "student before" in printed
+    assert "Wrote" in printed
+
+
+def test_a_killed_run_goes_on(nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Killed for good, once its first checkpoint is there; what it ends with is what an undisturbed run has."""
+    more = ("--epochs=12", "--json")
+    command = [sys.executable, "-c", "import sys; from pocketfit.cli.app import run; sys.exit(run(sys.argv[1:]))"]
+    child = subprocess.Popen(
+        [*command, *line(nets, tmp_path, *more)], env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not (found := list((tmp_path / "cache" / "distill").glob("*.checkpoint"))) and child.poll() is None:
+        time.sleep(0.02)
+    child.kill()
+    child.wait()
+    taken = torch.load(found[0], weights_only=True)["log"]
+    assert run(line(nets, tmp_path, *more)) == 0
+    resumed = json.loads(capsys.readouterr().out)
+    (tmp_path / "fresh").mkdir()
+    assert run(line(nets, tmp_path / "fresh", *more)) == 0
+    fresh = json.loads(capsys.readouterr().out)
+    assert len(taken) < resumed["steps"]
+    assert {**resumed, "seconds": 0} == {**fresh, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [("--loss=huge", "dkd"), ("--teacher-share=2", "0 to 1"), ("--epochs=0", "1 or more"), ("--test=digits", "held")],
+)
+def test_what_makes_no_sense_is_refused(
+    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, said: str
+) -> None:
+    assert run(line(nets, tmp_path, option)) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_losses_are_logged(nets: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    assert run(line(nets, tmp_path, "--epochs=1", f"--logs={tmp_path / 'logs'}")) == 0
+    assert list((tmp_path / "logs").glob("events.out.tfevents.*"))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -19,7 +20,16 @@ from benchmarks.latency.hub_networks import hub_amounts
 from benchmarks.latency.scores import Predicted
 from pocketfit.devices.predict.speeds import amounts_vector
 
-__all__ = ["HubTable", "Way", "as_predictions", "by_macs", "fastest_named", "hub_table", "unseen_hub_networks"]
+__all__ = [
+    "HubTable",
+    "Way",
+    "as_predictions",
+    "by_macs",
+    "fastest_named",
+    "hub_table",
+    "seen_elsewhere",
+    "unseen_hub_networks",
+]
 
 RUNTIMES = {"tflite": "litert", "onnx": "onnxruntime", "qnn_dlc": "qnn"}
 PRECISIONS = {"float": "float16", "w8a8": "int8", "w8a16": "int8x16"}
@@ -97,6 +107,30 @@ def unseen_hub_networks(data: HubTable) -> np.ndarray:
     return predicted
 
 
+def seen_elsewhere(data: HubTable, predicted: np.ndarray) -> np.ndarray:
+    """Logarithms of microseconds of every network, moved by how far off it is on one other chip: ways × networks.
+
+    The first chip by name that has the network with the same runtime and precision; not a number where none has.
+
+    Args:
+        data: the table.
+        predicted: each network from the others alone.
+    """
+    moved = np.full_like(data.log_us, np.nan)
+    for row, column in np.argwhere(np.isfinite(data.log_us)):
+        other = next(_elsewhere(data, row, column), None)
+        if other is not None:
+            moved[row, column] = predicted[row, column] + data.log_us[other, column] - predicted[other, column]
+    return moved
+
+
+def _elsewhere(data: HubTable, row: int, column: int) -> Iterator[int]:
+    own = data.ways[row]
+    for other, way in enumerate(data.ways):
+        if other != row and replace(way, device=own.device) == own and np.isfinite(data.log_us[other, column]):
+            yield other
+
+
 def by_macs(data: HubTable, macs: np.ndarray) -> np.ndarray:
     """Time in proportion to multiply-accumulates at the speed of the other networks: ways × networks."""
     level = data.log_us - np.log(macs)
@@ -107,7 +141,7 @@ def by_macs(data: HubTable, macs: np.ndarray) -> np.ndarray:
 def as_predictions(data: HubTable, predicted: np.ndarray) -> list[Predicted]:
     """The errors on accelerators, by network."""
     found = []
-    for row, column in np.argwhere(np.isfinite(data.log_us)):
+    for row, column in np.argwhere(np.isfinite(data.log_us) & np.isfinite(predicted)):
         if data.ways[row].processor != "cpu":
             error = float(predicted[row, column] - data.log_us[row, column])
             found.append(Predicted(str(data.networks[column]), error, SPREAD))

@@ -1,4 +1,4 @@
-"""A real adbd in a private network namespace: the package `adbd` of Debian or Ubuntu, or POCKETFIT_ADBD="command"."""
+"""A real adbd in a private network namespace: the package `adbd` of Debian 13, or POCKETFIT_ADBD="command"."""
 
 import json
 import os
@@ -41,7 +41,7 @@ for _ in range(int(sys.argv[3])):
 def adbd() -> str:
     found = os.environ.get("POCKETFIT_ADBD") or shutil.which("adbd") or (str(PACKAGED) if PACKAGED.exists() else None)
     if found is None:
-        pytest.skip("adbd is not installed: apt-get install adbd, or POCKETFIT_ADBD=command")
+        pytest.skip("adbd is not installed: Debian's package adbd, or POCKETFIT_ADBD=command")
     return found
 
 

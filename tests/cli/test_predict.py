@@ -64,6 +64,14 @@ def test_threads_are_a_count_or_chosen(net: list[str], capsys: pytest.CaptureFix
     assert "Give a number, or auto" in capsys.readouterr().err
 
 
+def test_a_latency_on_another_npu_is_taken_over(net: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    way = ("--device", "samsung-galaxy-s24", "--runtime", "litert", "--precision", "int8")
+    (one,) = latencies(net, capsys, *way, "--seen", "samsung-galaxy-s24/litert/int8=0.5")
+    assert one["latency"]["ms"] == pytest.approx(0.5)  # type: ignore[index]
+    assert run(["predict", *net, *way, "--seen", "samsung-galaxy-s24=0.5"]) == 2
+    assert "DEVICE/RUNTIME/PRECISION=MS" in capsys.readouterr().err
+
+
 def test_layers_share_the_latency(net: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", *net, "--device", "oneplus-7t", "--layers", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

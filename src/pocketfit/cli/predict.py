@@ -23,6 +23,7 @@ from pocketfit.cli.ways import (
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
+    from pocketfit.devices.predict.elsewhere import Seen
     from pocketfit.devices.predict.predict import ModelNeeds, Prediction
     from pocketfit.devices.profile import Profile
 
@@ -50,6 +51,10 @@ def predict(
     threads: Annotated[
         str | None, typer.Option(help="On the CPU: a number, or auto. Without it, every count that was measured.")
     ] = None,
+    seen: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DEVICE/RUNTIME/PRECISION=MS", help="Measured on another NPU. Repeatable."),
+    ] = None,
     layers: Annotated[bool, typer.Option(help="Show what each layer takes of the fastest.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -61,8 +66,9 @@ def predict(
     shape = None if input_shape is None else parse_shape(input_shape)
     chosen = _with_counts(narrowed_profiles(device, every, runtime, precision), threads)
     needs = needs_of(model, weights, shape)
+    measured = [_seen(text) for text in seen or ()]
     predictions = [
-        found for profile in chosen if (found := _predictions(needs, profile, best=threads == AUTO, fastest=every))
+        _predictions(needs, profile, measured, best=threads == AUTO)[: 1 if every else None] for profile in chosen
     ]
     shown = sorted((one for found in predictions for one in found), key=lambda one: one.latency.ms)
     if as_json:
@@ -81,13 +87,28 @@ def _with_counts(profiles: list[Profile], threads: str | None) -> list[Profile]:
     return [with_counts(one, None if threads == AUTO else int(threads)) for one in profiles]
 
 
-def _predictions(needs: ModelNeeds, profile: Profile, *, best: bool, fastest: bool) -> tuple[Prediction, ...]:
+def _seen(text: str) -> Seen:
+    from pocketfit.devices.predict.elsewhere import Seen
+    from pocketfit.devices.profile import find_profile
+
+    way, _, ms = text.partition("=")
+    device, runtime, precision = way.rsplit("/", 2) if way.count("/") >= 2 else ("", "", "")
+    if not device or not ms.replace(".", "", 1).isdecimal() or float(ms) <= 0:
+        raise OptionError(f"--seen {text!r} is not DEVICE/RUNTIME/PRECISION=MS, as samsung-galaxy-s24/litert/int8=0.4.")
+    return Seen(find_profile(device), runtime, precision, float(ms))
+
+
+def _predictions(
+    needs: ModelNeeds, profile: Profile, measured: Sequence[Seen], *, best: bool
+) -> tuple[Prediction, ...]:
+    from pocketfit.devices.predict.elsewhere import taken_over
     from pocketfit.devices.predict.predict import predict as predict_one
     from pocketfit.devices.predict.threads import best_counts
 
     found = predict_one(needs, profile)
-    found = best_counts(found) if best else found
-    return found[:1] if fastest else found
+    for one in measured:
+        found = taken_over(needs, found, one)
+    return best_counts(found) if best else found
 
 
 def _as_json(

@@ -18,7 +18,7 @@ import numpy as np
 
 from pocketfit.devices.predict.kinds import KIND_NAMES, KINDS
 
-__all__ = ["Estimate", "Speeds", "adapted", "amounts_vector", "prior_covariance"]
+__all__ = ["NINETY", "Estimate", "Speeds", "adapted", "amounts_vector", "prior_covariance"]
 
 # Standard deviations of logarithms between one processor and another, as the measured tables have them: of all work at
 # once, of a group of kinds, and of one kind in its group.

@@ -28,10 +28,10 @@ from pocketfit.models.canonical import canonicalise
 from pocketfit.models.load import find_source, load_model
 from pocketfit.models.source import Source
 from pocketfit.models.store import write_program
-from pocketfit.outputs import apart
+from pocketfit.rows import apart
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
 from pocketfit.store import Store, default_cache, key_of
-from pocketfit.types import Accuracy, LoadedModel, Samples
+from pocketfit.types import Accuracy, InputShape, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
 
 __all__ = ["DistillRequest", "DistillResult", "Taught", "teach"]
@@ -68,7 +68,7 @@ class DistillRequest:
     out: Path | None = None
     teacher_weights: Path | None = None
     student_weights: Path | None = None
-    input_shape: tuple[int, ...] | None = None
+    input_shape: InputShape | None = None
     preprocess: Contract | Changes | None = None
     cache: Path | None = None
     logs: Path | None = None
@@ -227,7 +227,8 @@ class _Run:
             return load_data(
                 spec,
                 preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
-                input_shape=model.input.shape[1:],
+                input_shape=model.row_shape,
+                inputs=model.inputs,
                 cache=self.root / "images",
                 calibration=1,  # the labelled ones are all others
                 outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,

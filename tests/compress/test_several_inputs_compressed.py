@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pocketfit.compress.compact.low_rank import factorise
+from pocketfit.compress.distill import DistillationRecipe, distill
 from pocketfit.compress.prune.channels import prune_channels
-from pocketfit.compress.prune.finetune import finetune, finetuning_recipe
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 from pocketfit.compress.quantize.gptq import gptq
 from pocketfit.compress.quantize.simulate import simulate
@@ -48,7 +48,7 @@ def test_training(model: LoadedModel, rows: np.ndarray) -> None:
 
     path = next(name for name, weight in model.graph.named_parameters() if weight.dim() == 2)
     disturbed = with_weights(model, {path: torch.zeros_like(model.graph.get_parameter(path))})
-    trained = finetune(disturbed, model, Samples(rows, None, None), finetuning_recipe(100))
+    trained = distill(disturbed, model, Samples(rows, None, None), DistillationRecipe(epochs=100))
     expected, before, after = (run_graph(one.graph, [rows]) for one in (model, disturbed, trained))
     assert np.square(after - expected).mean() < np.square(before - expected).mean() / 2
 

@@ -29,7 +29,6 @@ class Progress:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self.bars = Bars(*columns, *times, console=console, transient=True)
-        self.bars = Bars(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
         self.console = console
         self.tasks: dict[str, TaskID] = {}
 

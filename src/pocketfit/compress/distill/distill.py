@@ -97,5 +97,6 @@ def _key(student: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: L
 
 def _canonical(before: LoadedModel, learner: Student) -> LoadedModel:
     module = learner.network.cpu()
-    shape = before.input.shape[1:]
-    return canonicalise(module, shape, name=before.name, source=before.source, preprocess=before.preprocess)
+    return canonicalise(
+        module, before.input_shape, name=before.name, source=before.source, preprocess=before.preprocess
+    )

@@ -344,13 +344,9 @@ class _Run:
         source = Planned(Variant(model, float_plan(model, Precision.FLOAT32)), folder, folder, "")
         floats = self.floats(source, data)
         self.float_value(model, data, floats)
-        named = self.store.get(
-            "prepared",
-            key_of(
-                {"model": folder.name, "name": model.name, "source": model.source, "preprocess": repr(model.preprocess)}
-            ),
-            lambda out: save(model, out),
-        )
+        # With its name and preprocessing, which the stored model is without.
+        known = {"model": folder.name, "name": model.name, "source": model.source, "preprocess": repr(model.preprocess)}
+        named = self.store.get("prepared", key_of(known), lambda out: save(model, out))
         return Prepared(named, data, floats)
 
     # load and data -----------------------------------------------------------------------------------------------

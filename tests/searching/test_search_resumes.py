@@ -44,7 +44,7 @@ def test_killed_and_started_again(command: list[str], tmp_path: Path) -> None:
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert alive == []
     # What was there at that moment is whole.
-    assert {one.outcome for one in verify_bundle(tmp_path / "out").artifacts} == {Outcome.PASSED}
+    assert {one.outcome for one in verify_bundle(tmp_path / "out").checks} == {Outcome.PASSED}
     first = json.loads((tmp_path / "out.search" / "front.json").read_text())
 
     again = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
@@ -55,5 +55,5 @@ def test_killed_and_started_again(command: list[str], tmp_path: Path) -> None:
     assert len(told["outcomes"]) == 4
     assert first[0] in told["outcomes"]  # known, not done again
     assert told["best"] in told["front"]
-    assert {one.outcome for one in verify_bundle(tmp_path / "out").artifacts} == {Outcome.PASSED}
+    assert {one.outcome for one in verify_bundle(tmp_path / "out").checks} == {Outcome.PASSED}
     assert "What the search has found" in (tmp_path / "out" / "report.html").read_text()

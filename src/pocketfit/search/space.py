@@ -103,4 +103,4 @@ def smaller_inputs(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 def _rounded(side: float) -> int:
     step = 32 if side >= 128 else 8
-    return int(side + 0.5) // step * step
+    return round(side / step) * step

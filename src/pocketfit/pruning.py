@@ -13,6 +13,7 @@ import numpy as np
 
 from pocketfit.compress.compact.recipe import CompactRecipe, compact
 from pocketfit.compress.compact.slimmed import Rewritten
+from pocketfit.compress.distill import distill
 from pocketfit.compress.prune.channels import Layer, plan_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
@@ -221,7 +222,8 @@ class _Run:
         if isinstance(recipe, CompactRecipe):
             with self._stage("slim"):
                 slim = compact(model, recipe, samples)
-            return _Outcome(slim.model, _cost(slim.model), rewritten=slim.layers)
+            learnt = self._learnt(slim.model, model, self._training(model, data))
+            return _Outcome(learnt, _cost(learnt), rewritten=slim.layers)
         training = self._training(model, data)
         with self._stage("prune") as stage:
 
@@ -233,6 +235,15 @@ class _Run:
                 return _Outcome(model, Cost(None, None, plan.macs_after), channels=plan.layers)
             pruned = prune_in_rounds(model, recipe, self.request.schedule, samples, training, told)
         return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers)
+
+    def _learnt(self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None) -> LoadedModel:
+        """The slim model after it has learnt from the one that it was made of, where that is wanted."""
+        recipe = self.request.schedule.training
+        if recipe is None or samples is None or self.request.dry_run:
+            return slim
+        with self._stage("train") as stage:
+            told = distill(slim, teacher, samples, recipe, progress=lambda step: stage.report(step.number, step.steps))
+        return told.model
 
     def _accuracy(self, model: LoadedModel, pruned: LoadedModel, held_out: Samples) -> Accuracy | None:
         if held_out.labels is None or len(model.output.shape) != 2:

@@ -46,12 +46,12 @@ def line(nets: str, tmp_path: Path, *more: str) -> list[str]:
 def test_it_writes_a_student_and_says_what_it_has_learnt(
     nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(line(nets, tmp_path, "--epochs=6", "--json")) == 0
+    assert run(line(nets, tmp_path, "--epochs=4", "--json")) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["after"]["accuracy"]["value"] > told["before"]["accuracy"]["value"] + 20
     assert told["after"]["parameters"] < told["teacher"]["parameters"]
     assert torch.export.load(tmp_path / "student.pt2").module()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
-    assert run(line(nets, tmp_path, "--epochs=6")) == 0
+    assert run(line(nets, tmp_path, "--epochs=4")) == 0
     printed = capsys.readouterr().out
     assert "student before" in printed
     assert "Wrote" in printed
@@ -59,7 +59,7 @@ def test_it_writes_a_student_and_says_what_it_has_learnt(
 
 def test_a_killed_run_goes_on(nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Killed for good, once its first checkpoint is there; what it ends with is what an undisturbed run has."""
-    more = ("--epochs=12", "--json")
+    more = ("--epochs=5", "--json")
     command = [sys.executable, "-c", "import sys; from pocketfit.cli.app import run; sys.exit(run(sys.argv[1:]))"]
     child = subprocess.Popen(
         [*command, *line(nets, tmp_path, *more)], env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

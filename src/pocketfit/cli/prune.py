@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from pocketfit.compress.prune.weights import WeightRecipe
     from pocketfit.pruning import PruneRequest, PruneResult
 
-__all__ = ["prune", "run_and_tell"]
+__all__ = ["Train", "TrainData", "prune", "run_and_tell", "schedule"]
+
+Train = Annotated[
+    int | None, typer.Option(metavar="EPOCHS", help="Distill: train by the model as it was; so many epochs a round.")
+]
+TrainData = Annotated[str | None, typer.Option(help="What to train on, as --data. Without it, the unlabelled samples.")]
 
 
 def prune(
@@ -82,12 +87,8 @@ def prune(
     rounds: Annotated[
         int, typer.Option(help="Prune in so many steps, and train after each where --train is given.")
     ] = 1,
-    train: Annotated[
-        int | None, typer.Option(metavar="EPOCHS", help="Train by the unpruned model; so many epochs a round.")
-    ] = None,
-    train_data: Annotated[
-        str | None, typer.Option(help="What to train on, as --data. Without it, the unlabelled samples.")
-    ] = None,
+    train: Train = None,
+    train_data: TrainData = None,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to judge channels and fit layers with.")] = 512,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
@@ -135,7 +136,7 @@ def prune(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
-        schedule=_schedule(rounds, train),
+        schedule=schedule(rounds, train),
         training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,
@@ -178,7 +179,8 @@ def _channel_recipe(macs: float, importance: str, allocation: str | None, round_
     return ChannelRecipe(macs, Importance(importance), shared, round_to, refit)
 
 
-def _schedule(rounds: int, epochs: int | None) -> Schedule:
+def schedule(rounds: int, epochs: int | None) -> Schedule:
+    """How pruning and training take turns."""
     from pocketfit.compress.distill.recipe import DistillationRecipe
     from pocketfit.compress.prune.rounds import Schedule
 

@@ -28,7 +28,7 @@ from pocketfit.cli.options import (
     parse_shape,
 )
 from pocketfit.cli.output import console, table
-from pocketfit.cli.prune import run_and_tell
+from pocketfit.cli.prune import Train, TrainData, run_and_tell, schedule
 
 if TYPE_CHECKING:
     from pocketfit.pruning import PruneResult
@@ -55,6 +55,8 @@ def slim(
     ] = 0.5,
     round_to: Annotated[int, typer.Option(help="Low rank: ranks are a multiple of this.")] = 8,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to fit the new layers to.")] = 512,
+    train: Train = None,
+    train_data: TrainData = None,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Time both models in ONNX Runtime on this host.")
@@ -95,6 +97,8 @@ def slim(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
+        schedule=schedule(1, train),
+        training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,
         measure=measure,

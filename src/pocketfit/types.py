@@ -668,10 +668,12 @@ class Budget:
     Args:
         max_drop_points: accuracy drop against float, in the unit of the metric: percentage points for per cent.
         max_size_bytes: size of the artifact.
+        max_memory_bytes: resident memory that opening and running it adds to a process.
     """
 
     max_drop_points: float | None = None
     max_size_bytes: int | None = None
+    max_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def test_a_run_in_which_nothing_worked_is_still_a_page(result: FitResult) -> Non
 def test_an_empty_budget_names_the_default(result: FitResult) -> None:
     page = Page(render_html(replace(result, budget=Budget())))
     assert "1.0 points, the default where labels are known" in page.text
-    assert "Size no limit" in page.text
+    assert "Size no limit Memory no limit" in page.text
 
 
 def test_a_page_is_written_as_utf8(result: FitResult, tmp_path: Path) -> None:

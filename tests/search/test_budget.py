@@ -9,8 +9,8 @@ from pocketfit.search.budget import (
     fits,
     guarded,
     misses,
+    parse_bytes,
     parse_max_drop,
-    parse_max_size,
 )
 from pocketfit.search.choose import lost
 from pocketfit.types import Budget, Candidate, Precision
@@ -55,13 +55,13 @@ def test_other_drops_are_refused_with_what_is_allowed(text: str) -> None:
     ],
 )
 def test_size_is_read_as_bytes(text: str, expected: int) -> None:
-    assert parse_max_size(text) == expected
+    assert parse_bytes("--max-size", text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "0.5", "-4MB", "4 apples", "4Mb/s", "nan", "MB", "1e6", "4M"])
 def test_other_sizes_are_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(OptionError, match=r"--max-size .* Allowed .* 4MB"):
-        parse_max_size(text)
+        parse_bytes("--max-size", text)
 
 
 def test_misses_say_how_far_off_each_limit_is(candidate: Build) -> None:
@@ -70,6 +70,14 @@ def test_misses_say_how_far_off_each_limit_is(candidate: Build) -> None:
         "drop 2.3 points, 1.3 over the 1.0 allowed",
         "4.30 MB, 300 kB over the 4.00 MB allowed",
     )
+
+
+def test_memory_is_a_limit(candidate: Build) -> None:
+    row = candidate(Precision.INT8)  # takes 20 MB
+    assert misses(row, Budget(max_memory_bytes=20_000_000)) == ()
+    assert misses(row, Budget(max_memory_bytes=16_000_000)) == ("20.0 MB of memory, 4.00 MB over the 16.0 MB allowed",)
+    with pytest.raises(OptionError, match=r"--max-memory 'lots' is not a size.*--max-memory 4MB"):
+        parse_bytes("--max-memory", "lots")
 
 
 def test_an_excess_is_never_shown_as_zero(candidate: Build) -> None:

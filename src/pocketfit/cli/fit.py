@@ -80,6 +80,9 @@ def fit(
         ),
     ] = None,
     max_size: Annotated[str | None, typer.Option(help="Size allowed: 4MB, 350kB, 1.5MiB.")] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Memory allowed that opening and running adds, measured on this host: 64MB.")
+    ] = None,
     targets: Targets = None,
     ios_target: IosTarget = None,
     compute_units: ComputeUnits = None,
@@ -126,7 +129,7 @@ def fit(
     """
     from pocketfit.data.options import parse_postprocess, parse_preprocess
     from pocketfit.pipeline import FitRequest
-    from pocketfit.search.budget import parse_max_drop, parse_max_size
+    from pocketfit.search.budget import parse_bytes, parse_max_drop
     from pocketfit.types import Budget
     from pocketfit.verify.metrics import find_metric
 
@@ -161,7 +164,8 @@ def fit(
         metric=judged,
         budget=Budget(
             max_drop_points=None if max_drop is None else parse_max_drop(max_drop, judged.info.unit),
-            max_size_bytes=None if max_size is None else parse_max_size(max_size),
+            max_size_bytes=None if max_size is None else parse_bytes("--max-size", max_size),
+            max_memory_bytes=None if max_memory is None else parse_bytes("--max-memory", max_memory),
         ),
         targets=names,
         options=assign_options(

@@ -68,8 +68,9 @@ def budget_lines(result: FitResult) -> list[tuple[str, str]]:
         worse = f"{_default_drop(metric.unit)}, the default where labels are known"
     else:
         worse = drop(budget.max_drop_points, metric.unit)
-    allowed = "no limit" if budget.max_size_bytes is None else size(budget.max_size_bytes)
-    return [("Accuracy drop" if metric.answers else f"Drop of {metric.name}", worse), ("Size", allowed)]
+    limits = {"Size": budget.max_size_bytes, "Memory": budget.max_memory_bytes}
+    bytes_ = [(name, "no limit" if limit is None else size(limit)) for name, limit in limits.items()]
+    return [("Accuracy drop" if metric.answers else f"Drop of {metric.name}", worse), *bytes_]
 
 
 def _default_drop(unit: str) -> str:

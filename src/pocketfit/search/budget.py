@@ -19,8 +19,8 @@ __all__ = [
     "fits",
     "guarded",
     "misses",
+    "parse_bytes",
     "parse_max_drop",
-    "parse_max_size",
 ]
 
 DEFAULT_MAX_DROP_POINTS = 1.0
@@ -91,10 +91,11 @@ def _points(text: str) -> float:
     return allowed
 
 
-def parse_max_size(text: str) -> int:
-    """Read `--max-size`: a file size in bytes.
+def parse_bytes(option: str, text: str) -> int:
+    """Read `--max-size` or `--max-memory`: a number of bytes.
 
     Args:
+        option: what the user gives it as.
         text: a positive number with an optional unit: kB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).
 
     Returns:
@@ -108,8 +109,8 @@ def parse_max_size(text: str) -> int:
     allowed = int(float(match[1]) * unit_bytes) if match else 0
     if allowed < 1:
         raise OptionError(
-            f"--max-size {text!r} is not a size. Allowed are bytes (123456), powers of 1000 (350kB, 4MB, 1GB) "
-            "and powers of 1024 (350KiB, 1.5MiB, 1GiB), above zero. Write for example --max-size 4MB."
+            f"{option} {text!r} is not a size. Allowed are bytes (123456), powers of 1000 (350kB, 4MB, 1GB) "
+            f"and powers of 1024 (350KiB, 1.5MiB, 1GiB), above zero. Write for example {option} 4MB."
         )
     return allowed
 
@@ -146,7 +147,7 @@ def misses(candidate: Candidate, budget: Budget) -> tuple[str, ...]:
     """
     if candidate.evidence is None:
         return ()
-    found = (_drop_miss(candidate.evidence, budget), _size_miss(candidate.evidence, budget))
+    found = [miss(candidate.evidence, budget) for miss in (_drop_miss, _size_miss, _memory_miss)]
     return tuple(miss for miss in found if miss)
 
 
@@ -172,3 +173,10 @@ def _size_miss(evidence: Evidence, budget: Budget) -> str:
     if allowed is None or evidence.size_bytes <= allowed:
         return ""
     return f"{size(evidence.size_bytes)}, {size(evidence.size_bytes - allowed)} over the {size(allowed)} allowed"
+
+
+def _memory_miss(evidence: Evidence, budget: Budget) -> str:
+    allowed, taken = budget.max_memory_bytes, evidence.peak_memory_bytes
+    if allowed is None or taken <= allowed:
+        return ""
+    return f"{size(taken)} of memory, {size(taken - allowed)} over the {size(allowed)} allowed"

@@ -155,6 +155,8 @@ def _distance(evidence: Evidence, budget: Budget) -> float:
         distance += max(0.0, worse - budget.max_drop_points) / max(1.0, budget.max_drop_points)
     if budget.max_size_bytes is not None:
         distance += max(0, evidence.size_bytes - budget.max_size_bytes) / budget.max_size_bytes
+    if budget.max_memory_bytes is not None:
+        distance += max(0, evidence.peak_memory_bytes - budget.max_memory_bytes) / budget.max_memory_bytes
     return distance
 
 

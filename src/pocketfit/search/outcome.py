@@ -30,6 +30,7 @@ class Outcome:
             the share of samples, in per cent, that it answers otherwise.
         latency_ms: of one inference on one thread, measured on the host or predicted for a phone.
         size_bytes: of the artifact.
+        memory_bytes: that opening and running it added to a process of the host that worked on it.
         macs: multiply-accumulates of the network.
         parameters: numbers in its weights.
         samples: held-out samples that `drop` comes from.
@@ -43,6 +44,7 @@ class Outcome:
     drop: float | None = None
     latency_ms: float | None = None
     size_bytes: int | None = None
+    memory_bytes: int | None = None
     macs: int | None = None
     parameters: int | None = None
     samples: int = 0

@@ -128,6 +128,7 @@ def _prepared(request: SearchRequest, watcher: Watcher) -> _Prepared:
         cast(float, budget.max_drop_points),
         budget.max_size_bytes or math.inf,
         math.inf if request.latency is None else request.latency.ms,
+        budget.max_memory_bytes or math.inf,
     )
     space = Space(request.macs, tuple(grounds), ways)
     filled = replace(request, fit=replace(asked, budget=budget))

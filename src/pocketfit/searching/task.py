@@ -174,6 +174,7 @@ class _Candidate:
         accuracy = evidence.accuracy
         assert accuracy is not None  # the data has labels
         self._learn(drop=accuracy.drop_points, samples=accuracy.samples, size_bytes=evidence.size_bytes)
+        self._learn(memory_bytes=evidence.peak_memory_bytes)
         if self.job.device is None:
             self._learn(latency_ms=evidence.median_ms())
         if last:
@@ -182,6 +183,8 @@ class _Candidate:
         self._check_drop(accuracy)
         if evidence.size_bytes > self.job.allowed.size_bytes:
             raise _Ended(f"it takes {size(evidence.size_bytes)}")
+        if evidence.peak_memory_bytes > self.job.allowed.memory_bytes:
+            raise _Ended(f"it takes {size(evidence.peak_memory_bytes)} of memory")
         self._check_latency("measured")
 
     def _check_drop(self, accuracy: Accuracy) -> None:

@@ -70,3 +70,17 @@ def test_a_separable_model_is_distilled_back(net: str, tmp_path: Path) -> None:
     trained, plain = (run(net, *line, *more, cache=tmp_path) for more in (["--train", "20"], []))
     # Labels are random to an untrained network; what can be learnt is to answer as it does.
     assert trained["accuracy"]["agreement"] >= plain["accuracy"]["agreement"]
+
+
+def test_a_width(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "def build():\n"
+        "    convolutions = nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 16, 3)\n"
+        "    net = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(256, 4))\n"
+        "    net.input_shape = (3, 8, 8)\n"
+        "    return net\n"
+    )
+    command = ["slim", f"{tmp_path / 'net.py'}:build", "--form", "width", "--width", "0.5", "--no-measure", "--json"]
+    told = json.loads(CliRunner().invoke(app, command).stdout)
+    assert [(one["before"], one["after"]) for one in told["channels"]] == [(32, 16), (16, 8)]

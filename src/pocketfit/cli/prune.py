@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pocketfit.compress.prune.weights import WeightRecipe
     from pocketfit.pruning import PruneRequest, PruneResult
 
-__all__ = ["Train", "TrainData", "prune", "run_and_tell", "schedule"]
+__all__ = ["Train", "TrainData", "prune", "run_and_tell", "schedule", "show_layers"]
 
 Train = Annotated[
     int | None, typer.Option(metavar="EPOCHS", help="Distill: train by the model as it was; so many epochs a round.")
@@ -144,7 +144,7 @@ def prune(
         dry_run=dry_run,
         cache=cache,
     )
-    run_and_tell(request, _show, as_json)
+    run_and_tell(request, show_layers, as_json)
 
 
 def run_and_tell(request: PruneRequest, show: Callable[[PruneResult], None], as_json: bool) -> None:
@@ -202,7 +202,8 @@ def _pattern(text: str) -> tuple[int, int]:
     return int(keep), int(of)
 
 
-def _show(result: PruneResult) -> None:
+def show_layers(result: PruneResult) -> None:
+    """Print what became of each layer that lost channels, or weights."""
     out = console()
     if result.channels:
         rows = [(one.name, str(one.before), str(one.after)) for one in result.channels]

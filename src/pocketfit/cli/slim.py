@@ -28,12 +28,16 @@ from pocketfit.cli.options import (
     parse_shape,
 )
 from pocketfit.cli.output import console, table
-from pocketfit.cli.prune import Train, TrainData, run_and_tell, schedule
+from pocketfit.cli.prune import Train, TrainData, run_and_tell, schedule, show_layers
 
 if TYPE_CHECKING:
+    from pocketfit.compress.compact.recipe import CompactRecipe
+    from pocketfit.compress.prune.recipe import ChannelRecipe
     from pocketfit.pruning import PruneResult
 
 __all__ = ["slim"]
+
+WIDTH = "width"
 
 
 def slim(
@@ -48,12 +52,17 @@ def slim(
     weights: Weights = None,
     input_shape: InputShape = None,
     form: Annotated[
-        str, typer.Option(help="low-rank: a layer as two thin ones. separable: as a depthwise and a pointwise one.")
+        str,
+        typer.Option(
+            help="low-rank: a layer as two thin ones. separable: as a depthwise and a pointwise one. width: fewer "
+            "channels in every layer."
+        ),
     ] = "low-rank",
+    width: Annotated[float, typer.Option(help="Width: share of every layer's channels that stays.")] = 0.75,
     macs: Annotated[
         float, typer.Option(help="Low rank: share of the multiply-accumulates of layers that may stay.")
     ] = 0.5,
-    round_to: Annotated[int, typer.Option(help="Low rank: ranks are a multiple of this.")] = 8,
+    round_to: Annotated[int, typer.Option(help="Low rank and width: ranks, or channels, are a multiple of this.")] = 8,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to fit the new layers to.")] = 512,
     train: Train = None,
     train_data: TrainData = None,
@@ -76,9 +85,9 @@ def slim(
 
     Low rank keeps the directions in which a layer's answers vary; separable is what MobileNets are made of, and a model
     that was not trained so loses much until it is trained again.
+    Width keeps the same share of channels everywhere, the most important ones where --data says which they are.
     Example: pocketfit slim net.py:build --weights net.pth --data photos --macs 0.6 -o slim.pt2
     """
-    from pocketfit.compress.compact.recipe import CompactRecipe, Form
     from pocketfit.data.options import parse_preprocess
     from pocketfit.pruning import PruneRequest
 
@@ -86,10 +95,9 @@ def slim(
     check_count("--samples", samples)
     check_count("--evaluation-samples", evaluation_samples)
     check_count("--round-to", round_to)
-    check_one_of("--form", form, Form, "one")
     request = PruneRequest(
         model=model,
-        recipe=CompactRecipe(Form(form), macs, round_to),
+        recipe=_recipe(form, macs, width, round_to, data),
         out=out,
         data=data,
         weights=weights,
@@ -108,7 +116,21 @@ def slim(
     run_and_tell(request, _show, as_json)
 
 
+def _recipe(form: str, macs: float, width: float, round_to: int, data: str | None) -> CompactRecipe | ChannelRecipe:
+    from pocketfit.compress.compact.recipe import CompactRecipe, Form
+    from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
+
+    check_one_of("--form", form, (*Form, WIDTH), "one")
+    if form != WIDTH:
+        return CompactRecipe(Form(form), macs, round_to)
+    importance = Importance.L1 if data is None else Importance.OBS
+    return ChannelRecipe(importance=importance, round_to=round_to, width=width)
+
+
 def _show(result: PruneResult) -> None:
+    if result.channels:
+        show_layers(result)
+        return
     rows = [
         (one.name, *(f"{number:,}" for number in (*one.parameters, *one.macs)), f"{one.lost:.1%}")
         for one in result.rewritten

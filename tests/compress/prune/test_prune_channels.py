@@ -111,3 +111,15 @@ def test_a_budget_out_of_reach_says_what_is_in_reach(models: Models) -> None:
 def test_the_same_twice_gives_the_same(models: Models, batches: list[np.ndarray]) -> None:
     first, second = (prune_channels(models("residual"), ChannelRecipe(0.6), batches).model for _ in range(2))
     assert first.fingerprint == second.fingerprint
+
+
+def test_a_width_keeps_the_same_share_everywhere(models: Models, batches: list[np.ndarray]) -> None:
+    pruned = prune_channels(models("residual"), ChannelRecipe(width=0.5, round_to=1), batches)
+    assert all(layer.after == round(layer.before / 2) for layer in pruned.layers)
+    # Both sides of most layers are halved; the stem's images and the classes are not.
+    assert pruned.macs_after < 0.4 * pruned.macs_before
+    rounded = plan_channels(models("residual"), ChannelRecipe(width=0.5, round_to=4), batches)
+    assert all(layer.after % 4 == 0 and layer.after > 0 for layer in rounded.layers)
+    for width in (0, 1, 1.5):
+        with pytest.raises(OptionError, match=r"a width of .* is no scale"):
+            ChannelRecipe(width=width)

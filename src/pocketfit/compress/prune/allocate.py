@@ -14,7 +14,7 @@ from pocketfit.compress.prune.dependencies import NOT_A_UNIT, Dependencies
 from pocketfit.compress.prune.ranking import Ranking
 from pocketfit.errors import OptionError
 
-__all__ = ["Allocation", "allocate"]
+__all__ = ["Allocation", "allocate", "at_width"]
 
 # Steps that are looked ahead: a first one may cost more than the mean of two.
 AHEAD = 4
@@ -54,6 +54,28 @@ def allocate(
     kept = torch.ones(found.count, dtype=torch.bool)
     for ranking, number in zip(rankings, left, strict=True):
         kept[ranking.order[: len(ranking.order) - int(number)]] = False
+    return kept
+
+
+def at_width(found: Dependencies, rankings: Sequence[Ranking], width: float, round_to: int) -> torch.Tensor:
+    """Keep the same share of every group's channels, as the width multiplier of MobileNets does.
+
+    Args:
+        found: the model's channels.
+        rankings: one for each group.
+        width: the share, above 0 and below 1; of each group the nearest number that rounding allows, at least one step.
+        round_to: what the number of channels that stay in a group is a multiple of.
+
+    Returns:
+        A bool for each unit.
+
+    Source: Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017,
+        section 3.3.
+    """
+    kept = torch.ones(found.count, dtype=torch.bool)
+    for ranking in rankings:
+        number = _at_most(_choices(len(ranking.order), ranking.group.channels, round_to), width)
+        kept[ranking.order[: len(ranking.order) - number]] = False
     return kept
 
 

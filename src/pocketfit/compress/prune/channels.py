@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.fx import GraphModule
 
-from pocketfit.compress.prune.allocate import allocate
+from pocketfit.compress.prune.allocate import allocate, at_width
 from pocketfit.compress.prune.dependencies import Dependencies, find_dependencies
 from pocketfit.compress.prune.obs import rank_by_surgery, reading_slots
 from pocketfit.compress.prune.ranking import Ranking, rank_by_score
@@ -119,6 +119,8 @@ def _chosen(
         )
     found = find_dependencies(model)
     rankings = _rankings(model, found, recipe.importance, batches, watcher)
+    if recipe.width is not None:
+        return found, at_width(found, rankings, recipe.width, recipe.round_to)
     return found, allocate(found, rankings, recipe.macs, recipe.sharing, recipe.round_to)
 
 

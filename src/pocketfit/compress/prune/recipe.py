@@ -38,6 +38,8 @@ class ChannelRecipe:
             can be compared, and uniform with any other importance.
         round_to: channels that stay in a layer are a multiple of this, which kernels like; 1 for any number.
         refit: whether the layers that are left are fitted to what they gave before, where there are samples.
+        width: share of the channels that stays in every group, above 0 and below 1, in place of the budget of
+            multiply-accumulates; None for that budget.
 
     Raises:
         OptionError: a number is out of its range.
@@ -48,12 +50,15 @@ class ChannelRecipe:
     allocation: Allocation | None = None
     round_to: int = 8
     refit: bool = True
+    width: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.macs < 1:
             raise OptionError(
                 f"{self.macs} of the multiply-accumulates is no budget. Give a share above 0 and below 1."
             )
+        if self.width is not None and not 0 < self.width < 1:
+            raise OptionError(f"a width of {self.width} is no scale. Give a share above 0 and below 1, such as 0.75.")
         if self.round_to < 1:
             raise OptionError(f"channels cannot be rounded to {self.round_to}. Give 1 or more; 8 and 16 suit kernels.")
 

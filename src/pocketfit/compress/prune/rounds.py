@@ -62,6 +62,8 @@ def prune_in_rounds(
     Raises:
         PocketfitError: of every kind that `prune_channels` and `distill` have.
     """
+    if recipe.width is not None:
+        recipe = replace(recipe, width=recipe.width ** (1 / schedule.rounds))
     done: list[Pruned] = []
     for number in range(1, schedule.rounds + 1):
         current = done[-1].model if done else model
@@ -69,8 +71,9 @@ def prune_in_rounds(
         share = recipe.macs ** (number / schedule.rounds)
         share *= 1.0 if before is None else before / done[-1].macs_after
         # Rounding of channels may have gone further than asked.
-        if share < 1:
-            pruned = prune_channels(current, replace(recipe, macs=share), batches, watcher)
+        if share < 1 or recipe.width is not None:
+            step = replace(recipe, macs=share) if recipe.width is None else recipe
+            pruned = prune_channels(current, step, batches, watcher)
             done.append(_trained(pruned, model, schedule.training, samples, watcher))
     return Pruned(done[-1].model, _layers(done[0], done[-1]), done[0].macs_before, done[-1].macs_after)
 

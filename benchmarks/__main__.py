@@ -21,6 +21,8 @@ NAMES = (
     "pruning",
     "inputs",
     "latency_leave_one_out",
+    "golden_languages",
+    "preprocess_speed",
 )
 
 

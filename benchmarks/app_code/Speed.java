@@ -34,10 +34,10 @@ public final class Speed {
             if (frame == 0) {
                 before = threads.getThreadAllocatedBytes(thread);
             }
-            long start = System.nanoTime();
+            long start = threads.getCurrentThreadCpuTime();
             preprocessor.run(image, 1);
             if (frame >= 0) {
-                milliseconds[frame] = (System.nanoTime() - start) / 1e6;
+                milliseconds[frame] = (threads.getCurrentThreadCpuTime() - start) / 1e6;
             }
         }
         long allocated = (threads.getThreadAllocatedBytes(thread) - before) / frames;

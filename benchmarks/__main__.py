@@ -23,6 +23,8 @@ NAMES = (
     "distillation",
     "inputs",
     "latency_leave_one_out",
+    "golden_languages",
+    "preprocess_speed",
 )
 
 

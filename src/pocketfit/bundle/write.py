@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from pocketfit.bundle.contents import Contents, fill
 from pocketfit.bundle.manifest import FORMAT, MANIFEST
-from pocketfit.bundle.swap import swap
-from pocketfit.errors import OutputError
+from pocketfit.bundle.place import Kind, check_place, put
 
 __all__ = ["Contents", "check_destination", "write_bundle"]
+
+BUNDLE = Kind("bundle", MANIFEST, FORMAT)
 
 
 def write_bundle(contents: Contents, destination: Path) -> Path:
@@ -32,20 +28,7 @@ def write_bundle(contents: Contents, destination: Path) -> Path:
     Raises:
         OutputError: the destination holds something else, or it cannot be written.
     """
-    check_destination(destination)
-    destination = destination.resolve()
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with _built_beside(destination) as building:
-            fill(building, contents)
-            _flush(building)
-            _publish(building, destination)
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the bundle {destination}: {error.strerror or error}. Nothing was changed there; "
-            "free some space, correct the permissions, or name another folder"
-        ) from error
-    return destination
+    return put(destination, BUNDLE, lambda folder: fill(folder, contents))
 
 
 def check_destination(destination: Path) -> None:
@@ -58,79 +41,4 @@ def check_destination(destination: Path) -> None:
         OutputError: it is a file, holds a file that is not a bundle's own and would be lost with the folder, or
             lies where this user may not write.
     """
-    destination = destination.resolve()
-    if destination.exists() and not destination.is_dir():
-        raise OutputError(f"{destination} is a file; the bundle is a folder: name another one")
-    if stranger := _foreign_file(destination):
-        raise OutputError(
-            f"{destination} holds {stranger}, which is not part of a bundle; nothing was changed there. "
-            "Name a new or empty folder, or move that file away"
-        )
-    home = next(folder for folder in destination.parents if folder.exists())
-    if not home.is_dir() or not os.access(home, os.W_OK):
-        raise OutputError(f"{home} is no folder that can be written to; correct its permissions or name another place")
-
-
-def _foreign_file(destination: Path) -> str | None:
-    own = _own_files(destination)
-    files = (path.relative_to(destination).as_posix() for path in destination.rglob("*") if not path.is_dir())
-    return next((name for name in files if name not in own), None)
-
-
-def _own_files(folder: Path) -> set[str]:
-    """The files of the bundle in a folder, of whatever schema; none when there is no bundle."""
-    with contextlib.suppress(OSError, ValueError):
-        data = json.loads((folder / MANIFEST).read_bytes())
-        if isinstance(data, dict) and data.get("format") == FORMAT:
-            return {MANIFEST, *data.get("files", ())}
-    return set()
-
-
-@contextlib.contextmanager
-def _built_beside(destination: Path) -> Iterator[Path]:
-    """Give a new folder on the destination's file system; what is in it in the end is removed."""
-    _remove_abandoned(destination)
-    building = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
-    building.mkdir()
-    try:
-        yield building
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-def _remove_abandoned(destination: Path) -> None:
-    """Remove what processes that were killed while writing have left."""
-    import psutil  # it ships no types
-
-    prefix = f".{destination.name}."
-    for path in destination.parent.iterdir():
-        pid = path.name.removeprefix(prefix).removesuffix(".partial")
-        if path.name == f"{prefix}{pid}.partial" and pid.isdecimal() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _publish(building: Path, destination: Path) -> None:
-    if destination.exists() and any(destination.iterdir()):
-        swap(building, destination)
-    else:
-        building.replace(destination)
-    _flush_folder(destination.parent)
-
-
-def _flush(root: Path) -> None:
-    """Have everything on the disk before the bundle appears, so that a power cut cannot leave a hollow one."""
-    for folder, _, names in os.walk(root):
-        for name in names:
-            with (Path(folder) / name).open("rb+") as stream:
-                os.fsync(stream.fileno())
-        _flush_folder(Path(folder))
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    check_place(destination, BUNDLE)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pocketfit.cli.app_code import app as app_code
 from pocketfit.cli.check_preprocess import check_preprocess
 from pocketfit.cli.demo import demo
 from pocketfit.cli.devices import devices
@@ -54,6 +55,7 @@ VERBS: tuple[Callable[..., Any], ...] = (
     demo,
     verify,
     check_preprocess,
+    app_code,
     inspect,
     optimize,
     preflight,

@@ -6,7 +6,7 @@ import numpy as np
 
 from pocketfit.contract.spec import Color, Contract, Dtype, Layout, Quantization
 
-__all__ = ["arrange", "in_color", "luma", "table"]
+__all__ = ["arrange", "dequantize", "in_color", "luma", "quantize", "table"]
 
 # Red, green and blue of ITU-R BT.601 in 2^-16; together 65536, so that gray stays what it is.
 LUMA = (19595, 38470, 7471)
@@ -54,7 +54,7 @@ def table(contract: Contract) -> np.ndarray:
     pixels = np.arange(256, dtype=np.float32) * np.float32(contract.scale)
     mean, std = (_per_channel(values, contract.channels) for values in (contract.mean, contract.std))
     values = (pixels - mean) / std
-    return values if contract.quantization is None else _quantized(values, contract.dtype, contract.quantization)
+    return values if contract.quantization is None else quantize(values, contract.dtype, contract.quantization)
 
 
 def arrange(pixels: np.ndarray, contract: Contract) -> np.ndarray:
@@ -75,11 +75,23 @@ def arrange(pixels: np.ndarray, contract: Contract) -> np.ndarray:
     return planes if contract.layout is Layout.NCHW else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
-def _per_channel(values: tuple[float, ...], channels: int) -> np.ndarray:
-    return np.broadcast_to(np.array(values, dtype=np.float32), channels)[:, None]
+def quantize(values: np.ndarray, dtype: Dtype, numbers: Quantization) -> np.ndarray:
+    """`clip(rint(x / scale) + zero_point)`, halves to the even integer, the division in float32.
 
-
-def _quantized(values: np.ndarray, dtype: Dtype, numbers: Quantization) -> np.ndarray:
+    Args:
+        values: float32.
+        dtype: uint8 or int8.
+        numbers: of the model's input or output.
+    """
     limits = np.iinfo(dtype.value)
     steps = np.rint(values / np.float32(numbers.scale)).astype(np.float64) + numbers.zero_point
     return np.clip(steps, limits.min, limits.max).astype(dtype.value)
+
+
+def dequantize(integers: np.ndarray, numbers: Quantization) -> np.ndarray:
+    """`(q - zero_point) * scale` in float32."""
+    return (integers.astype(np.int32) - numbers.zero_point).astype(np.float32) * np.float32(numbers.scale)
+
+
+def _per_channel(values: tuple[float, ...], channels: int) -> np.ndarray:
+    return np.broadcast_to(np.array(values, dtype=np.float32), channels)[:, None]

@@ -15,8 +15,8 @@ from pocketfit.contract.inputs import Matrix, PixelFormat, Range, Yuv, YuvFormat
 from pocketfit.contract.json_form import contract_to_json
 from pocketfit.contract.outputs import Classes, Embedding
 from pocketfit.contract.sizes import Kernel
-from pocketfit.contract.spec import VERSION, Contract
-from pocketfit.data.contract.arithmetic import luma, table
+from pocketfit.contract.spec import VERSION, Contract, Dtype, Quantization
+from pocketfit.data.contract.arithmetic import dequantize, luma, quantize, table
 from pocketfit.data.contract.examples import CONTRACTS, DETECTORS, noise
 from pocketfit.data.contract.geometry import orient, placement
 from pocketfit.data.contract.postprocess import Detection, Prediction, postprocess
@@ -40,6 +40,15 @@ SIZES = (
 
 # Height, width, row stride: even, odd, and with padding behind the rows.
 PLANES = ((4, 6, None), (5, 7, None), (4, 6, 8), (5, 7, 12), (1, 1, None))
+
+
+# Of images, of logits, and one whose halves lie between two integers.
+QUANTIZATIONS = (
+    (Dtype.UINT8, Quantization(1 / 255)),
+    (Dtype.UINT8, Quantization(0.0186, 114)),
+    (Dtype.INT8, Quantization(0.1, -14)),
+    (Dtype.INT8, Quantization(0.5, 3)),
+)
 
 
 def write_vectors(folder: Path) -> tuple[Path, ...]:
@@ -130,6 +139,20 @@ def _tables() -> Iterator[Case]:
         yield {"contract": _contract(contract), "expected": _array(table(contract))}
 
 
+def _quantization() -> Iterator[Case]:
+    values = (noise((200,), 15).astype(np.float32) - 128) / 8
+    for dtype, numbers in QUANTIZATIONS:
+        integers = quantize(values, dtype, numbers)
+        yield {
+            "dtype": dtype,
+            "scale": numbers.scale,
+            "zero_point": numbers.zero_point,
+            "values": _array(values),
+            "quantized": _array(integers),
+            "dequantized": _array(dequantize(integers, numbers)),
+        }
+
+
 def _whole() -> Iterator[Case]:
     for (name, contract), orientation in product(CONTRACTS.items(), (1, 6)):
         image, described = _input(contract)
@@ -195,6 +218,7 @@ _STEPS: dict[str, Callable[[], Iterator[Case]]] = {
     "geometry": _geometry,
     "luma": _luma,
     "tables": _tables,
+    "quantization": _quantization,
     "whole": _whole,
     "answers": _answers,
 }

@@ -1,0 +1,40 @@
+"""The shared test vectors in every language that the code for apps is written in.
+
+Those of the preprocessing contract have to come out bit for bit, answers within 2e-6; the suite `policy` has random
+policies and readings of 12 frames, every decision of which has to be that of the Python engine. A target whose compiler
+or emulator is not installed has no rows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.results import Row
+from pocketfit.apps.selftest import TARGETS, build
+from pocketfit.data.contract import write_vectors
+from pocketfit.errors import RuntimeMissing
+from pocketfit.policy.vectors import write_vectors as write_policies
+
+TRACES, FRAMES, SEED = 10_000, 12, 2026
+
+
+def run() -> Iterator[Row]:
+    """One row per target and suite."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        steps = write_vectors(home / "steps")
+        write_policies(home / "policies.jsonl", count=TRACES, frames=FRAMES, seed=SEED)
+        for number, target in enumerate(TARGETS):
+            (home / str(number)).mkdir()
+            try:
+                selftest = build(target, home / str(number))
+            except RuntimeMissing as missing:
+                print(missing)
+                continue
+            _, suites, told = selftest.run([*steps, home / "policies.jsonl"])
+            print(told, end="")
+            for suite in suites:
+                row = {"language": str(target.platform), "target": target.name, "suite": suite.suite}
+                yield row | {"passed": suite.passed, "total": suite.total}

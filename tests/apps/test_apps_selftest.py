@@ -1,0 +1,148 @@
+"""C++ and Java give the answers of the reference, vector by vector."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pocketfit.contract import Boxes, Classes, Color, Contract, Crop, Embedding, Letterbox, ShorterSide, Yuv, YuvFormat
+from pocketfit.data.contract import Dtype, Layout, Quantization
+from pocketfit.data.contract.vectors import write_vectors as write_steps
+from pocketfit.policy.vectors import COMMITTED
+from pocketfit.policy.vectors import write_vectors as write_policies
+
+# Enough that every action, command and phase occurs many times; the benchmark replays 10,000.
+TRACES = 300
+
+CONTRACTS = {
+    "classifier": Contract(
+        resize=ShorterSide(20),
+        crop=Crop((16, 16)),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        output=Classes(),
+    ),
+    "camera": Contract(
+        input=Yuv(YuvFormat.NV21),
+        resize=ShorterSide(20),
+        crop=Crop((16, 16)),
+        layout=Layout.NHWC,
+        dtype=Dtype.INT8,
+        quantization=Quantization(1 / 255, -128),
+        output=Embedding(),
+    ),
+    "detector": Contract(resize=Letterbox((16, 16)), color=Color.BGR, output=Boxes(labels=("cat", "dög"))),
+}
+
+
+def all_passed(result):
+    code, suites, told = result
+    assert code == 0, told
+    assert suites
+    assert all(suite.passed == suite.total > 0 for suite in suites)
+    return {suite.suite: suite.total for suite in suites}
+
+
+def test_every_step_of_the_contract_bit_for_bit(selftest, tmp_path: Path):
+    files = write_steps(tmp_path)
+    assert list(all_passed(selftest.run(files))) == [path.stem for path in files]
+
+
+def test_the_committed_policies(selftest):
+    assert all_passed(selftest.run([COMMITTED])) == {"policy": 13}
+
+
+def test_random_policies(selftest, tmp_path: Path):
+    write_policies(tmp_path / "policies.jsonl", count=TRACES, frames=40, seed=7)
+    assert all_passed(selftest.run([tmp_path / "policies.jsonl"])) == {"policy": TRACES + 1}
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_vectors_of_a_bundle(selftest, bundle, name):
+    contract = CONTRACTS[name]
+    shape = (16, 16, 3) if contract.layout is Layout.NHWC else (3, 16, 16)
+    found = all_passed(selftest.run([bundle(contract, shape).path]))
+    answers = 1 if name == "detector" else 2
+    assert found == {"bundle preprocessing": 2, "bundle postprocessing": answers}
+
+
+def test_a_wrong_answer_is_told(selftest, tmp_path: Path):
+    case = json.loads(COMMITTED.read_text(encoding="utf-8").splitlines()[0])
+    case["decisions"]["action"][3] = "swim"
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(case))
+    code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
+    assert (code, suites[0].passed, suites[0].total) == (1, 0, 1)
+    assert "policy: default differs" in told
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda path: (path / "preprocess.json").write_text("{}"), "preprocess.json is not the file that was written"),
+        (lambda path: (path / "preprocess.json").unlink(), "preprocess.json"),
+        (lambda path: _rename(path, "../out.bin"), "../out.bin, which leads out of the bundle"),
+        (lambda path: _rename(path, "/etc/passwd"), "/etc/passwd, which leads out of the bundle"),
+        (lambda path: _link(path / "preprocess.json"), "reached by a link"),
+        (lambda path: (path / "manifest.json").write_text('{"format": "other"}'), "is not a bundle"),
+        (lambda path: (path / "manifest.json").write_text('{"format": '), "not JSON"),
+        (lambda path: (path / "manifest.json").write_text("[" * 10_000), "too deep"),
+        (lambda path: _change(path, schema_version=4), "schema 4"),
+    ],
+    ids=["changed", "missing", "parent", "absolute", "link", "foreign", "truncated", "deep", "newer"],
+)
+def test_a_spoilt_bundle_is_refused(selftest, bundle, spoil, told):
+    path = bundle(CONTRACTS["classifier"], (3, 16, 16)).path
+    spoil(path)
+    code, suites, message = selftest.run([path])
+    assert (code, suites) == (2, ())
+    assert told in message
+
+
+def test_a_contract_of_a_later_version_is_refused(selftest, tmp_path: Path):
+    files = {path.stem: path for path in write_steps(tmp_path)}
+    content = json.loads(files["geometry"].read_text(encoding="utf-8"))
+    content["cases"][0]["contract"]["version"] = 2
+    files["geometry"].write_text(json.dumps(content))
+    code, _, message = selftest.run([files["geometry"]])
+    assert code == 2
+    assert "another version than 1" in message
+
+
+def test_an_image_smaller_than_the_crop_is_refused(selftest, bundle):
+    contract = replace(CONTRACTS["classifier"], resize=None)
+    read = bundle(contract, (3, 16, 16))
+    vectors = json.loads((read.path / "preprocess_vectors.json").read_text())
+    vectors["inputs"][0] |= {"height": 5, "width": 5}
+    _replace(read.path, "preprocess_vectors.json", json.dumps(vectors))
+    code, _, message = selftest.run([read.path])
+    assert code == 2
+    assert "smaller than the crop" in message
+
+
+def _change(path: Path, **fields: object) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | fields))
+
+
+def _rename(path: Path, name: str) -> None:
+    manifest = json.loads((path / "manifest.json").read_text())
+    _change(path, files=manifest["files"] | {name: manifest["files"]["preprocess.json"]})
+
+
+def _link(path: Path) -> None:
+    outside = path.parent.parent / "outside.json"
+    path.rename(outside)
+    path.symlink_to(outside)
+
+
+def _replace(path: Path, name: str, text: str) -> None:
+    """Change a file and what the manifest says of it."""
+    import hashlib
+
+    (path / name).write_text(text)
+    manifest = json.loads((path / "manifest.json").read_text())
+    entry = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
+    _change(path, files=manifest["files"] | {name: entry})

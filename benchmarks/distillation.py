@@ -116,8 +116,9 @@ class _Bench:
             after = get_runtime(RUNTIME).convert(Variant(model, plan), folders[1])
             session = get_runtime(RUNTIME).open(after)
             outputs = np.concatenate([session.run([one])[0] for one in batches(self.held_out, 1)])
+            # While the files are there.
+            size = {"size_bytes": after.size_bytes, "times_smaller": before.size_bytes / after.size_bytes}
         percent = self._right(outputs)
-        size = {"size_bytes": after.size_bytes, "times_smaller": before.size_bytes / after.size_bytes}
         return size | {"percent": percent, "teacher_percent": self.percent, "drop_points": self.percent - percent}
 
     def _percent(self, model: LoadedModel) -> float:

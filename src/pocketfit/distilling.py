@@ -18,7 +18,7 @@ from pocketfit.compress.distill import DistillationRecipe, distill
 from pocketfit.compress.training.logs import Logs
 from pocketfit.compress.training.loop import Step
 from pocketfit.contract import Contract
-from pocketfit.data.load import load_data
+from pocketfit.data.load import load_for
 from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches
 from pocketfit.errors import DataError
@@ -224,14 +224,12 @@ class _Run:
 
     def _read(self, model: LoadedModel, spec: str) -> Samples:
         with self.stages.timed("data") as stage:
-            return load_data(
+            return load_for(
+                model,
                 spec,
                 preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
-                input_shape=model.row_shape,
-                inputs=model.inputs,
                 cache=self.root / "images",
                 calibration=1,  # the labelled ones are all others
-                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
             ).evaluation
 

@@ -36,7 +36,7 @@ from pocketfit.compress.quantize.statistics import TensorStatistics, observe
 from pocketfit.contract import Contract, Output, Task
 from pocketfit.data.contract.default_output import with_output
 from pocketfit.data.dataset import Check, Dataset, named
-from pocketfit.data.load import load_data
+from pocketfit.data.load import load_for
 from pocketfit.data.noise import noise
 from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches, default_preprocess, makes
@@ -381,15 +381,13 @@ class _Run:
         if self.request.data is None:
             return noise(model.row_shape)
         with self.stages.timed("data") as stage:
-            return load_data(
+            return load_for(
+                model,
                 self.request.data,
                 preprocess=self.preprocess(model),
-                input_shape=model.row_shape,
-                inputs=model.inputs,
                 cache=self.store.root / "images",
                 calibration=self.request.calibration_samples,
                 evaluation=self.request.evaluation_samples,
-                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
                 check=self.check(model),
             )
@@ -560,14 +558,12 @@ class _Run:
                 "Give the training other data, or none: it then learns from the calibration samples."
             )
         with self.stages.timed("training data") as stage:
-            samples = load_data(
+            samples = load_for(
+                model,
                 spec,
                 preprocess=self.preprocess(model),
-                input_shape=model.row_shape,
-                inputs=model.inputs,
                 cache=self.store.root / "images",
                 calibration=1,
-                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
                 check=self.check(model),
             ).evaluation

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
 from pocketfit.contract import Contract
 from pocketfit.data.dataset import Dataset
-from pocketfit.data.load import load_data
+from pocketfit.data.load import load_for
 from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import measure_side_by_side
@@ -32,7 +31,7 @@ from pocketfit.models.store import write_program
 from pocketfit.rows import apart
 from pocketfit.runtimes import get_runtime
 from pocketfit.runtimes.work import convert_float_in_child
-from pocketfit.stages import Nobody, Stage, Watcher
+from pocketfit.stages import Nobody, Watcher, timed
 from pocketfit.store import default_cache
 from pocketfit.types import Accuracy, InputShape, Latency, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
@@ -161,7 +160,7 @@ class _Run:
 
     def run(self) -> PruneResult:
         request = self.request
-        with self._stage("load"):
+        with timed(self.watcher, "load"):
             model = load_model(request.model, weights=request.weights, input_shape=request.input_shape)
         data = self._data(model)
         before = _cost(model)
@@ -199,33 +198,31 @@ class _Run:
         return self._read(model, spec, 1, None).evaluation
 
     def _read(self, model: LoadedModel, spec: str, calibration: int, evaluation: int | None) -> Dataset:
-        with self._stage("data") as stage:
-            return load_data(
+        with timed(self.watcher, "data") as stage:
+            return load_for(
+                model,
                 spec,
                 preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
-                input_shape=model.row_shape,
-                inputs=model.inputs,
                 cache=(self.request.cache or default_cache()) / "images",
                 calibration=calibration,
                 evaluation=evaluation,
-                outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
                 progress=stage.report,
             )
 
     def _pruned(self, model: LoadedModel, data: Dataset | None) -> _Outcome:
         recipe = self.request.recipe
         if isinstance(recipe, WeightRecipe):
-            with self._stage("zero weights"):
+            with timed(self.watcher, "zero weights"):
                 zeroed = zero_weights(model, recipe)
             return _Outcome(zeroed.model, _cost(zeroed.model), sparse=zeroed.layers)
         samples = () if data is None else tuple(batches(data.calibration, BATCH if model.dynamic_batch else 1))
         if isinstance(recipe, CompactRecipe):
-            with self._stage("slim"):
+            with timed(self.watcher, "slim"):
                 slim = compact(model, recipe, samples)
             learnt = self._learnt(slim.model, model, self._training(model, data))
             return _Outcome(learnt, _cost(learnt), rewritten=slim.layers)
         training = self._training(model, data)
-        with self._stage("prune") as stage:
+        with timed(self.watcher, "prune") as stage:
 
             def told(part: str, done: int, total: int) -> None:
                 stage.report(done, total)
@@ -241,19 +238,19 @@ class _Run:
         recipe = self.request.schedule.training
         if recipe is None or samples is None or self.request.dry_run:
             return slim
-        with self._stage("train") as stage:
+        with timed(self.watcher, "train") as stage:
             told = distill(slim, teacher, samples, recipe, progress=lambda step: stage.report(step.number, step.steps))
         return told.model
 
     def _accuracy(self, model: LoadedModel, pruned: LoadedModel, held_out: Samples) -> Accuracy | None:
         if held_out.labels is None or len(model.output.shape) != 2:
             return None
-        with self._stage("evaluate", 2 * len(held_out.inputs)) as stage:
+        with timed(self.watcher, "evaluate", 2 * len(held_out.inputs)) as stage:
             before, after = (_outputs(one, held_out, stage.add) for one in (model, pruned))
         return evaluate(after, before, held_out.labels)
 
     def _latencies(self, model: LoadedModel, pruned: LoadedModel) -> tuple[Latency, ...]:
-        with self._stage("measure"):
+        with timed(self.watcher, "measure"):
             return side_by_side(model, pruned)
 
     def _result(
@@ -277,13 +274,6 @@ class _Run:
             seconds=seconds,
             notes=tuple(_notes(outcome, latencies)),
         )
-
-    @contextmanager
-    def _stage(self, name: str, total: int | None = None) -> Iterator[Stage]:
-        start = time.perf_counter()
-        self.watcher.start(name, total)
-        yield Stage(self.watcher, name)
-        self.watcher.finish(name, time.perf_counter() - start, False)
 
 
 def _cost(model: LoadedModel) -> Cost:

@@ -11,7 +11,7 @@ from typing import Protocol
 from pocketfit.store import Store
 from pocketfit.types import StageTime
 
-__all__ = ["Nobody", "Stage", "Stages", "Watcher"]
+__all__ = ["Nobody", "Stage", "Stages", "Watcher", "timed"]
 
 
 class Watcher(Protocol):
@@ -73,6 +73,33 @@ class Stage:
         self.set(done)
 
 
+@contextmanager
+def timed(
+    watcher: Watcher,
+    name: str,
+    total: int | None = None,
+    reused: bool = False,
+    times: list[StageTime] | None = None,
+) -> Iterator[Stage]:
+    """Time what is done inside, and tell the watcher.
+
+    Args:
+        watcher: told of the stage.
+        name: as the watcher is told.
+        total: number of samples to be done, where that is known.
+        reused: whether its result was found, so that nothing begins.
+        times: gets the stage's time; None where nobody asks for it.
+    """
+    start = time.perf_counter()
+    if not reused:
+        watcher.start(name, total)
+    yield Stage(watcher, name)
+    seconds = time.perf_counter() - start
+    if times is not None:
+        times.append(StageTime(name, seconds, reused))
+    watcher.finish(name, seconds, reused)
+
+
 class Stages:
     """Runs stages and remembers how long each took.
 
@@ -110,10 +137,5 @@ class Stages:
     @contextmanager
     def timed(self, name: str, total: int | None = None, reused: bool = False) -> Iterator[Stage]:
         """Time what is done inside, and tell the watcher."""
-        start = time.perf_counter()
-        if not reused:
-            self.watcher.start(name, total)
-        yield Stage(self.watcher, name)
-        seconds = time.perf_counter() - start
-        self.times.append(StageTime(name, seconds, reused))
-        self.watcher.finish(name, seconds, reused)
+        with timed(self.watcher, name, total, reused, self.times) as stage:
+            yield stage

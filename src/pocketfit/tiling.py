@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -19,7 +19,7 @@ from pocketfit.inspection.arena.plan import plan_arena
 from pocketfit.runtimes import get_runtime, require, require_here
 from pocketfit.runtimes.isolate import call
 from pocketfit.runtimes.work import artifact_from_json, artifact_to_json, convert_float_in_child
-from pocketfit.stages import Watcher
+from pocketfit.stages import Watcher, timed
 from pocketfit.tiles import TilePlan, memory_bytes, plan_tiles, run_tiled
 from pocketfit.types import LoadedModel, Session
 
@@ -115,10 +115,10 @@ def run_in_tiles(model: LoadedModel, image: Path, plan: TilePlan, out: Path, cre
     require(runtime)
     require_here(runtime)
     with tempfile.TemporaryDirectory(prefix="pocketfit-tiles-") as folder:
-        with _stage(watcher, f"convert {crew.runtime}", None):
+        with timed(watcher, f"convert {crew.runtime}"):
             artifact = convert_float_in_child(model, crew.runtime, Path(folder))
         stage, done = f"tiles in {crew.runtime}", Path(folder) / "done.txt"
-        with _stage(watcher, stage, len(plan.grid)):
+        with timed(watcher, stage, len(plan.grid)):
             arguments = {
                 "artifact": artifact_to_json(artifact),
                 "folder": artifact.files[0].parent,
@@ -167,14 +167,6 @@ def run_artifact(
         np.save(stream, answer)
     partial.replace(out)
     return {"seconds": seconds, "peak_memory_bytes": memory}
-
-
-@contextmanager
-def _stage(watcher: Watcher, name: str, total: int | None) -> Iterator[None]:
-    watcher.start(name, total)
-    start = time.perf_counter()
-    yield
-    watcher.finish(name, time.perf_counter() - start, False)
 
 
 def _note(done: Path, count: int) -> None:

@@ -26,7 +26,7 @@ from pocketfit.cli.options import (
     check_one_of,
     parse_shape,
 )
-from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ def distill(
         print_json(asdict(result))
         return
     _show(result)
-    if out is not None:
-        said = f"Wrote {out}. Fit it: pocketfit fit {out} --data …"
-        console().print(said, markup=False, highlight=False)
+    tell_model(out)
 
 
 def _recipe(

@@ -23,7 +23,7 @@ from pocketfit.cli.options import (
     check_file,
     parse_shapes,
 )
-from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def nas(
         print_json(asdict(result))
         return
     _show(result)
-    if out is not None:
-        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+    tell_model(out)
 
 
 def _only(text: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pocketfit.cli.options import AsJson, InputShape, Model, Preprocess, Weights, check_file, parse_names, parse_shape
-from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def optimize(
         return
     _show(optimised)
     _show_replaced(rows, "random input" if data is None else data)
-    if out is not None:
-        console().print(f"Wrote {out}. Fit it: pocketfit fit {out} --data …", markup=False, highlight=False)
+    tell_model(out)
 
 
 def _wanted(names: str | None) -> tuple[Replacement, ...]:

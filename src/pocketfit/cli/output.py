@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "print_json", "table"]
+__all__ = ["console", "print_json", "table", "tell_model"]
 
 PIPED_WIDTH = 120
 
@@ -52,3 +53,9 @@ def table(rows: Sequence[Sequence[str]], words: Sequence[str], figures: Sequence
 def print_json(value: object) -> None:
     """Print a value made of dictionaries, lists, strings and finite numbers."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def tell_model(path: Path | None) -> None:
+    """Say where a model was written, and what to do with it; nothing where none was."""
+    if path is not None:
+        console().print(f"Wrote {path}. Fit it: pocketfit fit {path} --data …", markup=False, highlight=False)

@@ -29,7 +29,7 @@ from pocketfit.cli.options import (
     check_one_of,
     parse_shape,
 )
-from pocketfit.cli.output import console, print_json, table
+from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def run_and_tell(request: PruneRequest, show: Callable[[PruneResult], None], as_
     out.print(table(_totals(result), ("",), ("before", "after", "")))
     for note in result.notes:
         out.print(note, markup=False, highlight=False)
-    if request.out is not None and not request.dry_run:
-        out.print(f"Wrote {request.out}. Fit it: pocketfit fit {request.out} --data …", markup=False, highlight=False)
+    tell_model(None if request.dry_run else request.out)
 
 
 def _channel_recipe(macs: float, importance: str, allocation: str | None, round_to: int, refit: bool) -> ChannelRecipe:

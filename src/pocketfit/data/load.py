@@ -13,9 +13,9 @@ from pocketfit.data.image_folder import from_image_folder
 from pocketfit.data.npz import from_npz
 from pocketfit.errors import DataError
 from pocketfit.importing import is_reference
-from pocketfit.types import TensorSpec
+from pocketfit.types import LoadedModel, TensorSpec
 
-__all__ = ["load_data"]
+__all__ = ["load_data", "load_for"]
 
 
 def load_data(
@@ -68,4 +68,30 @@ def load_data(
     raise DataError(
         f"{spec!r} is no data that Pocketfit can load, seen from {Path.cwd()}. "
         "Give an image folder, an .npz file with x and y, package.module:factory, file.py:factory, or digits."
+    )
+
+
+def load_for(
+    model: LoadedModel,
+    spec: str,
+    *,
+    preprocess: Contract | None,
+    cache: Path,
+    calibration: int,
+    evaluation: int | None = None,
+    progress: Progress | None = None,
+    check: Check | None = None,
+) -> Dataset:
+    """Load samples as a model takes them; what is not said of the model, and errors, are `load_data`'s."""
+    return load_data(
+        spec,
+        preprocess=preprocess,
+        input_shape=model.row_shape,
+        inputs=model.inputs,
+        cache=cache,
+        calibration=calibration,
+        evaluation=evaluation,
+        outputs=model.output.shape[-1] if len(model.output.shape) == 2 else None,
+        progress=progress,
+        check=check,
     )

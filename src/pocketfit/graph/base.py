@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 from pocketfit.errors import ModelError
 from pocketfit.graph.running import arguments
 
-__all__ = ["Pass", "outputs", "relative_error"]
+__all__ = ["Pass", "difference", "outputs", "relative_error"]
 
 
 class Pass(ABC):
@@ -98,6 +98,18 @@ def relative_error(expected: torch.Tensor, got: torch.Tensor) -> float:
     scale = spread or float(expected.abs().max()) or 1.0
     share = difference / scale
     return share if share == share else float("inf")
+
+
+def difference(one: GraphModule, other: GraphModule, rows: torch.Tensor) -> float:
+    """How far two graphs' answers are apart: of the worst output, as `relative_error` has it.
+
+    Args:
+        one: whose answers are expected.
+        other: of the same inputs and outputs.
+        rows: a batch, as `running.separated` takes it.
+    """
+    inputs = arguments(one, rows)
+    return max(map(relative_error, outputs(one, *inputs), outputs(other, *inputs)))
 
 
 def _inputs(module: GraphModule) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from pocketfit.nas.find import Found, accuracy_of, find
 from pocketfit.nas.supernet import Supernet
 from pocketfit.nas.train import supernet_recipe, train_supernet, training_key
 from pocketfit.search.latency import LatencyLimit
-from pocketfit.stages import Nobody, Stage, Watcher
+from pocketfit.stages import Nobody, Watcher, timed
 from pocketfit.store import default_cache, key_of
 from pocketfit.types import Accuracy, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
@@ -179,7 +177,7 @@ class _Run:
         return None if data is None else self._read(data)
 
     def _read(self, spec: str) -> Samples:
-        with self._stage("data") as stage:
+        with timed(self.watcher, "data") as stage:
             dataset = load_data(
                 spec,
                 preprocess=self.request.preprocess,
@@ -204,7 +202,7 @@ class _Run:
         recipe = supernet_recipe(self.request.epochs)
         folder = self.root / "nas" / training_key(space, samples, recipe)[:16]
         folder.mkdir(parents=True, exist_ok=True)
-        with self._stage("train") as stage:
+        with timed(self.watcher, "train") as stage:
             supernet = train_supernet(
                 space,
                 samples,
@@ -225,7 +223,7 @@ class _Run:
             return accuracy_of(supernet.taken_out(architecture, calibration), questions, labels)
 
         study = key_of({"cost": cost.name, "limit": cost.limit})[:16]
-        with self._stage("search", self.request.trials) as stage:
+        with timed(self.watcher, "search", self.request.trials) as stage:
             return find(
                 supernet.space,
                 judge,
@@ -247,16 +245,9 @@ class _Run:
         if held_out.labels is None:
             return None
         largest = self._exported(supernet, learns, supernet.space.largest())
-        with self._stage("evaluate"):
+        with timed(self.watcher, "evaluate"):
             ours, theirs = (run_graph(one.graph, batches(held_out, BATCH)) for one in (model, largest))
         return evaluate(ours, theirs, held_out.labels)
-
-    @contextmanager
-    def _stage(self, name: str, total: int | None = None) -> Iterator[Stage]:
-        start = time.perf_counter()
-        self.watcher.start(name, total)
-        yield Stage(self.watcher, name)
-        self.watcher.finish(name, time.perf_counter() - start, False)
 
 
 def _digits(*, held_out: bool) -> Samples:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from torch import nn
 from pocketfit.errors import OptionError, RuntimeMissing
 from pocketfit.nas.architecture import Architecture, Space
 from pocketfit.nas.cost import Cost
+from pocketfit.verify.metrics import TOP_1
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -78,17 +80,15 @@ def find(
         RuntimeMissing: Optuna is not installed.
     """
     made = _study(storage, study)
-    known: dict[str, float] = {}
+    # Numbers of blocks that are left out make different proposals of one network.
+    price_of, judged = cache(cost.of), cache(judge)
 
     def objective(trial: Trial) -> tuple[float, float]:
         architecture = space.chosen(lambda name, allowed: int(trial.suggest_categorical(name, allowed)))
-        price = cost.of(architecture)
+        price = price_of(architecture)
         trial.set_user_attr("over", 0.0 if cost.limit is None else price - cost.limit)
         dear = cost.limit is not None and price > cost.limit
-        key = str(architecture)
-        if not dear and key not in known:
-            known[key] = judge(architecture)
-        return (0.0 if dear else known[key]), price
+        return (0.0 if dear else judged(architecture)), price
 
     def told(study: Study, trial: FrozenTrial) -> None:
         if progress is not None:
@@ -102,8 +102,8 @@ def find(
 def accuracy_of(net: nn.Module, batches: Sequence[np.ndarray], labels: np.ndarray) -> float:
     """Share of the samples, in percent, whose largest answer is their class's."""
     with torch.no_grad():
-        answers = torch.cat([net(torch.from_numpy(batch)).argmax(1) for batch in batches])
-    return float((answers.numpy() == labels).mean() * 100)
+        answers = torch.cat([net(torch.from_numpy(batch)) for batch in batches])
+    return TOP_1.score([answers.numpy()], labels)
 
 
 def _study(storage: Path | None, name: str) -> Study:

@@ -15,9 +15,8 @@ import torch
 from torch.fx import Node
 
 from pocketfit.errors import ModelError
-from pocketfit.graph.base import outputs, relative_error
+from pocketfit.graph.base import difference
 from pocketfit.graph.calls import by_op
-from pocketfit.graph.running import arguments, joined
 from pocketfit.models.canonical import TOLERANCE, canonicalise
 from pocketfit.models.export import export_model, graph_of
 from pocketfit.preflight.support import Verdict, of_op
@@ -86,8 +85,7 @@ def rewrite(model: LoadedModel, ops: Collection[str]) -> LoadedModel:
 
 def _check_answers(old: LoadedModel, new: LoadedModel) -> None:
     rows = torch.randn(1, *old.row_shape, generator=torch.Generator().manual_seed(0))
-    example = arguments(old.graph, rows)
-    error = relative_error(joined(outputs(old.graph, *example)), joined(outputs(new.graph, *example)))
+    error = difference(old.graph, new.graph, rows)
     if error > TOLERANCE:
         raise ModelError(f"Written out, the model {old.name} answers otherwise: by {error:.2g} of its output's range.")
 

@@ -11,8 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pocketfit.compress.quantize.diagnose import Diagnosis
-from pocketfit.errors import OutputError
-from pocketfit.report.page import render
+from pocketfit.report.page import render, write_page
 from pocketfit.report.plots import COLORS, Plot, figure, height_of_bars
 
 __all__ = ["print_diagnosis", "write_diagnosis"]
@@ -65,12 +64,7 @@ def write_diagnosis(title: str, found: Sequence[Diagnosis], path: Path) -> None:
         OutputError: the file cannot be written.
     """
     page = render("diagnosis.html.j2", title=title, found=found, plots=[_blame(found), _noise(found)])
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"the page cannot be written to {path}: {error.strerror}. Give a file in a folder that can be written."
-        ) from error
+    write_page(page, path)
 
 
 def _blame(found: Sequence[Diagnosis]) -> Plot:

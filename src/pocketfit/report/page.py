@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from pocketfit.errors import OutputError
 from pocketfit.report.columns import exact_or_db
 from pocketfit.report.titles import title_of
 
-__all__ = ["render"]
+__all__ = ["render", "write_page"]
 
 
 def render(template: str, **page: Any) -> str:
@@ -24,3 +26,21 @@ def render(template: str, **page: Any) -> str:
     )
     environment.filters |= {"title_of": title_of, "exact_or_db": exact_or_db}
     return environment.get_template(template).render(page, plotly=get_plotlyjs())
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write a page.
+
+    Args:
+        page: from `render`.
+        path: of the file; its folder exists.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"the page cannot be written to {path}: {error.strerror}. Give a file in a folder that can be written."
+        ) from error

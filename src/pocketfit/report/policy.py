@@ -7,11 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pocketfit.errors import OutputError
 from pocketfit.policy.sensors import Reading
 from pocketfit.policy.simulate import Frame, Simulation
 from pocketfit.policy.state import Action
-from pocketfit.report.page import render
+from pocketfit.report.page import render, write_page
 from pocketfit.report.plots import COLORS, Figure, Plot, figure
 
 __all__ = ["write_simulation"]
@@ -36,12 +35,7 @@ def write_simulation(title: str, simulation: Simulation, path: Path) -> None:
     page = render(
         "policy.html.j2", title=title, simulation=simulation, plots=plots, spans=spans, actions=simulation.actions()
     )
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"the page cannot be written to {path}: {error.strerror}. Give a file in a folder that can be written."
-        ) from error
+    write_page(page, path)
 
 
 def _variant(simulation: Simulation) -> Plot:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pocketfit.errors import OutputError
-from pocketfit.report.page import render
+from pocketfit.report.page import render, write_page
 from pocketfit.report.plots import COLORS, Figure, Plot, figure
 from pocketfit.search.units import significant
 
@@ -47,12 +46,7 @@ def write_sustained(model: str, usage: Usage, shown: Sequence[Sustained], path: 
     ]
     rows = [(one, _name(one), slows_after(one), day(one)) for one in shown]
     page = render("sustain.html.j2", model=model, usage=usage, plots=plots, rows=rows, hidden=len(shown) - len(drawn))
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"the page cannot be written to {path}: {error.strerror}. Give a file in a folder that can be written."
-        ) from error
+    write_page(page, path)
 
 
 def way(one: Prediction) -> str:

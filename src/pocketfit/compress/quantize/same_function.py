@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from pocketfit.errors import ModelError
-from pocketfit.graph.base import outputs, relative_error
-from pocketfit.graph.running import arguments, joined
+from pocketfit.graph.base import difference
 from pocketfit.types import LoadedModel
 
 __all__ = ["prove_same"]
@@ -28,8 +27,7 @@ def prove_same(before: LoadedModel, after: LoadedModel, method: str) -> None:
     """
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(2 if before.dynamic_batch else 1, *before.row_shape, generator=generator)
-    example = arguments(before.graph, rows)
-    error = relative_error(joined(outputs(before.graph, *example)), joined(outputs(after.graph, *example)))
+    error = difference(before.graph, after.graph, rows)
     if error > TOLERANCE:
         raise ModelError(
             f"{method} changed the output of {before.name} by {error:.2g} of its range; at most {TOLERANCE:.0e} is "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from pocketfit.compress.compact.recipe import CompactRecipe, compact
 from pocketfit.compress.compact.slimmed import Rewritten
 from pocketfit.compress.distill import distill
 from pocketfit.compress.prune.channels import Layer, plan_channels
+from pocketfit.compress.prune.priced import Price
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
@@ -23,7 +24,11 @@ from pocketfit.data.load import load_for
 from pocketfit.data.options import Changes, resolve_preprocess
 from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import measure_side_by_side
-from pocketfit.errors import DataError
+from pocketfit.devices.predict.layers import fastest, layer_times, whole
+from pocketfit.devices.predict.limit import LatencyLimit
+from pocketfit.devices.predict.speeds import Estimate
+from pocketfit.devices.profile import Target
+from pocketfit.errors import DataError, OptionError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
@@ -36,7 +41,7 @@ from pocketfit.store import default_cache
 from pocketfit.types import Accuracy, InputShape, Latency, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
 
-__all__ = ["Cost", "PruneRequest", "PruneResult", "prune", "side_by_side"]
+__all__ = ["Cost", "Predicted", "PruneRequest", "PruneResult", "prune", "side_by_side"]
 
 BATCH = 64
 RUNTIME = "onnxruntime"
@@ -56,6 +61,7 @@ class PruneRequest:
         weights: state dict for what a factory returns.
         input_shape: without the batch, one for each of several inputs; None when the model says it.
         preprocess: a contract, or changes to the model's own; None for the model's own, else the default for images.
+        latency: budget of channel pruning in place of its multiply-accumulates, predicted for a phone.
         schedule: rounds of channel pruning, and the training after each.
         training_data: what is trained on, as `data`; None for the unlabelled samples.
         samples: number of unlabelled samples to judge and fit with.
@@ -72,6 +78,7 @@ class PruneRequest:
     weights: Path | None = None
     input_shape: InputShape | None = None
     preprocess: Contract | Changes | None = None
+    latency: LatencyLimit | None = None
     schedule: Schedule = Schedule()  # noqa: RUF009, frozen
     training_data: str | None = None
     samples: int = 512
@@ -97,6 +104,23 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Predicted:
+    """Latency on a phone, predicted.
+
+    Args:
+        device: its name.
+        way: runtime, precision and processor: the fastest for the model as it was.
+        before: of the model as it was.
+        after: of the pruned one; None of a dry run.
+    """
+
+    device: str
+    way: str
+    before: Estimate
+    after: Estimate | None
+
+
+@dataclass(frozen=True)
 class PruneResult:
     """What became of a model.
 
@@ -108,6 +132,7 @@ class PruneResult:
         sparse: layers, where weights were set to zero.
         rewritten: layers in another form.
         accuracy: of the pruned model, paired with the one it was; None without labels, and of a dry run.
+        predicted: latency on the phone that the budget is about.
         latencies: of ONNX Runtime on this host, before and after, timed in turns; empty where not measured.
         seconds: that the pruning took.
         notes: what a reader should know, in plain sentences.
@@ -120,6 +145,7 @@ class PruneResult:
     sparse: tuple[SparseLayer, ...] = ()
     rewritten: tuple[Rewritten, ...] = ()
     accuracy: Accuracy | None = None
+    predicted: Predicted | None = None
     latencies: tuple[Latency, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
@@ -152,6 +178,7 @@ class _Outcome:
     channels: tuple[Layer, ...] = ()
     sparse: tuple[SparseLayer, ...] = ()
     rewritten: tuple[Rewritten, ...] = ()
+    predicted: Predicted | None = None
 
 
 class _Run:
@@ -222,16 +249,41 @@ class _Run:
             learnt = self._learnt(slim.model, model, self._training(model, data))
             return _Outcome(learnt, _cost(learnt), rewritten=slim.layers)
         training = self._training(model, data)
+        recipe, target = self._budget(model, recipe)
+        price: Price | None = None if target is None else lambda one: layer_times(one, target)
         with timed(self.watcher, "prune") as stage:
 
             def told(part: str, done: int, total: int) -> None:
                 stage.report(done, total)
 
             if self.request.dry_run:
-                plan = plan_channels(model, recipe, samples, told)
-                return _Outcome(model, Cost(None, None, plan.macs_after), channels=plan.layers)
-            pruned = prune_in_rounds(model, recipe, self.request.schedule, samples, training, told)
-        return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers)
+                plan = plan_channels(model, recipe, samples, told, price)
+                after = Cost(None, None, plan.macs_after)
+                return _Outcome(model, after, channels=plan.layers, predicted=self._predicted(target, model, None))
+            pruned = prune_in_rounds(model, recipe, self.request.schedule, samples, training, told, price)
+        predicted = self._predicted(target, model, pruned.model)
+        return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers, predicted=predicted)
+
+    def _budget(self, model: LoadedModel, recipe: ChannelRecipe) -> tuple[ChannelRecipe, Target | None]:
+        """The recipe with its share of the predicted latency, and the way that this is about."""
+        limit = self.request.latency
+        if limit is None or limit.device is None:
+            return recipe, None
+        target = fastest(model, limit.device)
+        now = whole(model, target).ms
+        if limit.ms >= now:
+            raise OptionError(
+                f"{model.name} is predicted to take {now:.2f} ms on {limit.device.name} already ({target}): "
+                f"{limit.ms:g} ms leave nothing to prune. Ask for less."
+            )
+        return replace(recipe, macs=limit.ms / now), target
+
+    def _predicted(self, target: Target | None, before: LoadedModel, after: LoadedModel | None) -> Predicted | None:
+        limit = self.request.latency
+        if target is None or limit is None or limit.device is None:
+            return None
+        then = None if after is None else whole(after, target)
+        return Predicted(limit.device.name, str(target), whole(before, target), then)
 
     def _learnt(self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None) -> LoadedModel:
         """The slim model after it has learnt from the one that it was made of, where that is wanted."""
@@ -270,6 +322,7 @@ class _Run:
             sparse=outcome.sparse,
             rewritten=outcome.rewritten,
             accuracy=accuracy,
+            predicted=outcome.predicted,
             latencies=latencies,
             seconds=seconds,
             notes=tuple(_notes(outcome, latencies)),

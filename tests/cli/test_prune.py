@@ -80,3 +80,17 @@ def test_what_cannot_be_done_is_refused(
 ) -> None:
     assert run(["prune", net, "--no-measure", *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_predicted_latency_is_a_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Of larger images: a small one costs the same on a phone whatever the number of channels.
+    (tmp_path / "wide.py").write_text(NET.replace("(1, 8, 8)", "(1, 96, 96)").replace("16", "48"))
+    line = ["prune", f"{tmp_path / 'wide.py'}:build", "--no-measure", "--round-to=1", "--json"]
+    assert run([*line, "--latency=100ms@xiaomi-mi-11"]) == 2
+    now = float(capsys.readouterr().err.split("predicted to take ")[1].split(" ms")[0])
+    assert run([*line, f"--latency={0.9 * now}ms@xiaomi-mi-11"]) == 0
+    told = json.loads(capsys.readouterr().out)["predicted"]
+    assert told["after"]["ms"] <= 0.9 * now
+    assert told["after"]["low_ms"] < told["after"]["ms"] < told["after"]["high_ms"]
+    for words in (["--latency=1ms"], ["--latency=1ms@xiaomi-mi-11", "--macs=0.5"]):
+        assert run([*line, *words]) == 2

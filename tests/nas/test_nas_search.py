@@ -18,6 +18,7 @@ import torch
 from typer.testing import CliRunner
 
 from pocketfit.cli.app import app
+from pocketfit.devices.predict.limit import LatencyLimit
 from pocketfit.devices.profile import find_profile
 from pocketfit.errors import DataError, OptionError
 from pocketfit.models.load import load_model
@@ -26,7 +27,6 @@ from pocketfit.nas.cost import Cost, macs_of, predicted_latency
 from pocketfit.nas.design import NasRequest, design
 from pocketfit.nas.find import find
 from pocketfit.nas.train import supernet_recipe, train_supernet
-from pocketfit.search.latency import LatencyLimit
 from pocketfit.types import Samples
 
 pytest.importorskip("optuna")

@@ -3,12 +3,13 @@ from __future__ import annotations
 import pytest
 
 from pocketfit.devices.predict.demands import demands_of
+from pocketfit.devices.predict.limit import parse_latency
 from pocketfit.devices.predict.predict import model_needs
 from pocketfit.devices.profile import find_profile
 from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.load import load_model
-from pocketfit.search.latency import parse_latency, predicted_ms
+from pocketfit.search.latency import predicted_ms
 from pocketfit.search.space import Deployment
 from pocketfit.types import Precision
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pocketfit.devices.predict.limit import LatencyLimit
 from pocketfit.devices.profile import find_profile
 from pocketfit.errors import DataError, OptionError
 from pocketfit.pipeline import FitRequest
 from pocketfit.search.allowed import Allowed
-from pocketfit.search.latency import LatencyLimit
 from pocketfit.search.outcome import State
 from pocketfit.search.space import Deployment, Point
 from pocketfit.searching import SearchRequest, search_intentions

@@ -74,8 +74,8 @@ def nas(
 
     from pocketfit.cli.progress import Progress
     from pocketfit.data.options import parse_preprocess, resolve_preprocess
+    from pocketfit.devices.predict.limit import parse_latency
     from pocketfit.nas.design import NasRequest, design
-    from pocketfit.search.latency import parse_latency
 
     check_file("--out", out, ".pt2")
     for option, count in (("--width", width), ("--epochs", epochs), ("--trials", trials)):

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from pocketfit.compress.prune.recipe import ChannelRecipe
     from pocketfit.compress.prune.rounds import Schedule
     from pocketfit.compress.prune.weights import WeightRecipe
-    from pocketfit.pruning import PruneRequest, PruneResult
+    from pocketfit.devices.predict.limit import LatencyLimit
+    from pocketfit.pruning import Predicted, PruneRequest, PruneResult
 
 __all__ = ["Train", "TrainData", "prune", "run_and_tell", "schedule", "show_layers"]
 
@@ -59,6 +60,12 @@ def prune(
     input_shape: InputShape = None,
     macs: Annotated[
         float | None, typer.Option(help="Remove channels until this share of the multiply-accumulates is left: 0.5.")
+    ] = None,
+    latency: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MS@DEVICE", help="Or until this latency is predicted for a phone of `pocketfit devices`."
+        ),
     ] = None,
     sparsity: Annotated[
         float | None, typer.Option(help="Set this share of the weights to zero instead, the smallest.")
@@ -118,8 +125,11 @@ def prune(
     check_count("--evaluation-samples", evaluation_samples)
     check_one_of("--scope", scope, ("layer", "global"), "a scope")
     zeroing = any(one is not None for one in (sparsity, threshold, pattern))
-    if zeroing and macs is not None:
-        raise OptionError("--macs removes channels; it goes with none of --sparsity, --threshold and --pattern.")
+    budgets = [name for name, given in (("--macs", macs), ("--latency", latency)) if given is not None]
+    if zeroing and budgets:
+        raise OptionError(f"{budgets[0]} removes channels; it goes with none of --sparsity, --threshold and --pattern.")
+    if len(budgets) > 1:
+        raise OptionError("--macs and --latency are two budgets of channel pruning. Give one of them.")
     recipe: ChannelRecipe | WeightRecipe
     if zeroing:
         recipe = _weight_recipe(sparsity, threshold, pattern, scope)
@@ -136,6 +146,7 @@ def prune(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
+        latency=None if latency is None else _limit(latency),
         schedule=schedule(rounds, train),
         training_data=train_data,
         samples=samples,
@@ -165,6 +176,18 @@ def run_and_tell(request: PruneRequest, show: Callable[[PruneResult], None], as_
     for note in result.notes:
         out.print(note, markup=False, highlight=False)
     tell_model(None if request.dry_run else request.out)
+
+
+def _limit(text: str) -> LatencyLimit:
+    from pocketfit.devices.predict.limit import parse_latency
+
+    limit = parse_latency(text)
+    if limit.device is None:
+        raise OptionError(
+            f"--latency {text} names no phone: pruning is guided by a prediction. Write for example "
+            f"{text}@xiaomi-mi-11, or --macs for a budget that depends on no phone."
+        )
+    return limit
 
 
 def _channel_recipe(macs: float, importance: str, allocation: str | None, round_to: int, refit: bool) -> ChannelRecipe:
@@ -226,10 +249,22 @@ def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
         drop = result.accuracy
         margin = f"drop {drop.drop_points:.2f} ({drop.drop_low:.2f} to {drop.drop_high:.2f})"
         rows.append((drop.metric, f"{drop.float_value:.2f}", f"{drop.value:.2f}", margin))
+    if result.predicted is not None:
+        rows.append(_predicted(result.predicted))
     if result.latencies:
         old, new = (latency.median_ms for latency in result.latencies)
         rows.append(("ONNX Runtime, 1 thread", milliseconds(old), milliseconds(new), f"{old / new:.2f}x faster"))
     return rows
+
+
+def _predicted(found: Predicted) -> tuple[str, str, str, str]:
+    from pocketfit.search.units import milliseconds
+
+    name = f"{found.device}, {found.way}, predicted"
+    if found.after is None:
+        return name, milliseconds(found.before.ms), "-", ""
+    margin = f"{milliseconds(found.after.low_ms)} to {milliseconds(found.after.high_ms)}"
+    return name, milliseconds(found.before.ms), milliseconds(found.after.ms), margin
 
 
 def _count(number: int | None) -> str:

@@ -127,7 +127,7 @@ def run_search(
 
 
 def _request(fit: FitRequest, options: SearchOptions) -> SearchRequest:
-    from pocketfit.search.latency import parse_latency
+    from pocketfit.devices.predict.limit import parse_latency
     from pocketfit.searching import SearchRequest
 
     check_count("--trials", options.trials)

@@ -13,6 +13,7 @@ from pocketfit.data.dataset import array_digest, fingerprint
 from pocketfit.data.digits import INPUT_SHAPE, read_digits
 from pocketfit.data.load import load_data
 from pocketfit.data.preprocess import batches
+from pocketfit.devices.predict.limit import LatencyLimit
 from pocketfit.errors import DataError, OptionError
 from pocketfit.graph.running import run_graph
 from pocketfit.inspection.cost import inspect_model
@@ -23,7 +24,6 @@ from pocketfit.nas.cost import Cost, macs_of, predicted_latency
 from pocketfit.nas.find import Found, accuracy_of, find
 from pocketfit.nas.supernet import Supernet
 from pocketfit.nas.train import supernet_recipe, train_supernet, training_key
-from pocketfit.search.latency import LatencyLimit
 from pocketfit.stages import Nobody, Watcher, timed
 from pocketfit.store import default_cache, key_of
 from pocketfit.types import Accuracy, LoadedModel, Samples

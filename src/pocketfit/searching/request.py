@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pocketfit.devices.predict.limit import LatencyLimit
 from pocketfit.pipeline import FitRequest
-from pocketfit.search.latency import LatencyLimit
 from pocketfit.search.outcome import Outcome
 from pocketfit.search.space import MACS, Space
 from pocketfit.types import FitResult, MetricInfo

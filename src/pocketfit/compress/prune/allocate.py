@@ -1,8 +1,8 @@
-"""How many units each group keeps, under a budget of multiply-accumulates."""
+"""How many units each group keeps, under a budget of multiply-accumulates or of what layers cost otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import gcd
 
@@ -21,23 +21,29 @@ AHEAD = 4
 
 
 class Allocation(StrEnum):
-    """UNIFORM: the same ratio in every group. GLOBAL: where a multiply-accumulate saved costs least."""
+    """UNIFORM: the same ratio in every group. GLOBAL: where what is saved is missed least."""
 
     UNIFORM = "uniform"
     GLOBAL = "global"
 
 
 def allocate(
-    found: Dependencies, rankings: Sequence[Ranking], budget: float, allocation: Allocation, round_to: int
+    found: Dependencies,
+    rankings: Sequence[Ranking],
+    budget: float,
+    allocation: Allocation,
+    round_to: int,
+    prices: Mapping[str, float] | None = None,
 ) -> torch.Tensor:
     """Choose the units that stay.
 
     Args:
         found: the model's channels.
         rankings: one for each group.
-        budget: multiply-accumulates at most, as a share of the model's own, 0..1.
+        budget: cost at most, as a share of the model's own, 0..1.
         allocation: how the groups share the burden.
         round_to: what the number of channels that stay in a group is a multiple of.
+        prices: cost of each node by its name, taken to fall as its channels do; None for its multiply-accumulates.
 
     Returns:
         A bool for each unit.
@@ -45,11 +51,11 @@ def allocate(
     Raises:
         OptionError: the budget cannot be met.
     """
-    counts = _Counts(found)
+    counts = _Counts(found, prices)
     choices = [_choices(len(ranking.order), ranking.group.channels, round_to) for ranking in rankings]
     _check_reachable(counts, choices, budget, round_to)
     pick = _uniform if allocation is Allocation.UNIFORM else _global
-    limit = budget * float(counts.macs(counts.full))
+    limit = budget * float(counts.cost(counts.full))
     left = pick(counts, rankings, choices, limit)
     kept = torch.ones(found.count, dtype=torch.bool)
     for ranking, number in zip(rankings, left, strict=True):
@@ -80,20 +86,23 @@ def at_width(found: Dependencies, rankings: Sequence[Ranking], width: float, rou
 
 
 class _Counts:
-    """Multiply-accumulates as a function of how many units each group keeps."""
+    """Cost as a function of how many units each group keeps."""
 
-    def __init__(self, found: Dependencies) -> None:
-        axes = [axis for cost in found.costs for axis in cost.axes]
+    def __init__(self, found: Dependencies, prices: Mapping[str, float] | None) -> None:
+        self.unit = "multiply-accumulates" if prices is None else "cost"
+        priced = [(cost.macs if prices is None else prices.get(cost.node, 0.0), cost.axes) for cost in found.costs]
+        changing = [(price, axes) for price, axes in priced if price and axes]
+        axes = [axis for _, own in changing for axis in own]
         self.full = np.array([len(group.units) for group in found.groups], float)
         self.sizes = np.array([axis.numel() for axis in axes], float)
         self.fixed = np.array([int((axis == NOT_A_UNIT).sum()) for axis in axes], float)
         self.times = np.array([[_times(axis, int(group.units[0])) for group in found.groups] for axis in axes], float)
-        self.weights = np.array([cost.macs for cost in found.costs if cost.axes], float)
-        self.starts = np.cumsum([0, *(len(cost.axes) for cost in found.costs if cost.axes)][:-1])
-        self.constant = float(sum(cost.macs for cost in found.costs if not cost.axes))
+        self.weights = np.array([price for price, _ in changing], float)
+        self.starts = np.cumsum([0, *(len(own) for _, own in changing)][:-1])
+        self.constant = float(sum(price for price, own in priced if not own))
 
-    def macs(self, kept: np.ndarray) -> np.ndarray:
-        """Multiply-accumulates for (… × groups) numbers of units."""
+    def cost(self, kept: np.ndarray) -> np.ndarray:
+        """Cost for (… × groups) numbers of units."""
         shares = (self.fixed + kept @ self.times.T) / self.sizes
         total: np.ndarray = np.multiply.reduceat(shares, self.starts, axis=-1) @ self.weights + self.constant
         return total
@@ -115,10 +124,10 @@ def _check_reachable(counts: _Counts, choices: Sequence[np.ndarray], budget: flo
             "no channel of this model can leave: each one goes through an op that mixes all channels, or into the "
             "output. Zero weights instead, with --sparsity."
         )
-    least = float(counts.macs(np.array([choice[-1] for choice in choices], float)) / counts.macs(counts.full))
+    least = float(counts.cost(np.array([choice[-1] for choice in choices], float)) / counts.cost(counts.full))
     if budget < least:
         raise OptionError(
-            f"{budget:.0%} of the multiply-accumulates cannot be reached: with one step of {round_to} channels left in "
+            f"{budget:.0%} of the {counts.unit} cannot be reached: with one step of {round_to} channels left in "
             f"every layer that can be pruned, {least:.1%} remain. Ask for more, or round to fewer channels."
         )
 
@@ -127,7 +136,7 @@ def _uniform(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.
     """The largest share of units that fits, the same for every group."""
     for share in np.linspace(1, 0, 1001):
         left = np.array([_at_most(choice, share) for choice in choices], float)
-        if counts.macs(left) <= budget:
+        if counts.cost(left) <= budget:
             return left
     raise AssertionError("the least of all choices fits, which was checked")
 
@@ -138,13 +147,13 @@ def _at_most(choice: np.ndarray, share: float) -> int:
 
 
 def _global(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.ndarray], budget: float) -> np.ndarray:
-    """Again and again the step that costs least for each multiply-accumulate it saves."""
+    """Again and again the step that loses least for what it saves."""
     losses = [
         ranking.loss.numpy()[len(ranking.order) - choice] for ranking, choice in zip(rankings, choices, strict=True)
     ]
     place = np.zeros(len(choices), int)
     left = counts.full.copy()
-    now = float(counts.macs(left))
+    now = float(counts.cost(left))
     while now > budget:
         options = [
             (group, ahead)
@@ -154,12 +163,12 @@ def _global(counts: _Counts, rankings: Sequence[Ranking], choices: Sequence[np.n
         tried = np.repeat(left[None], len(options), 0)
         for row, (group, ahead) in enumerate(options):
             tried[row, group] = choices[group][ahead]
-        saved = now - counts.macs(tried)
-        cost = np.array([losses[group][ahead] - losses[group][place[group]] for group, ahead in options])
-        best = int(np.argmin(cost / np.maximum(saved, 1e-9)))
+        saved = now - counts.cost(tried)
+        missed = np.array([losses[group][ahead] - losses[group][place[group]] for group, ahead in options])
+        best = int(np.argmin(missed / np.maximum(saved, 1e-9)))
         group, place_ = options[best]
         place[group], left = place_, tried[best]
-        now = float(counts.macs(left))
+        now = float(counts.cost(left))
     return _given_back(counts, losses, choices, place, budget)
 
 
@@ -173,7 +182,7 @@ def _given_back(
         for group in np.flatnonzero(place).tolist():
             wider = left.copy()
             wider[group] = choices[group][place[group] - 1]
-            if counts.macs(wider) <= budget:
+            if counts.cost(wider) <= budget:
                 options.append((losses[group][place[group]] - losses[group][place[group] - 1], group))
         if not options:
             return left

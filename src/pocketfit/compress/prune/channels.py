@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 from pocketfit.compress.prune.allocate import allocate, at_width
 from pocketfit.compress.prune.dependencies import Dependencies, find_dependencies
 from pocketfit.compress.prune.obs import rank_by_surgery, reading_slots
+from pocketfit.compress.prune.priced import Price, allocate_priced
 from pocketfit.compress.prune.ranking import Ranking, rank_by_score
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 from pocketfit.compress.prune.refit import refit
@@ -74,7 +75,11 @@ class Pruned:
 
 
 def prune_channels(
-    model: LoadedModel, recipe: ChannelRecipe, batches: Batches = (), watcher: Watcher | None = None
+    model: LoadedModel,
+    recipe: ChannelRecipe,
+    batches: Batches = (),
+    watcher: Watcher | None = None,
+    price: Price | None = None,
 ) -> Pruned:
     """Remove channels until the budget is met.
 
@@ -84,6 +89,7 @@ def prune_channels(
         batches: unlabelled samples, float32 in the model's layout, batch first. Second order and Taylor need them;
             with any other importance they only serve to fit the layers that are left.
         watcher: told of the progress.
+        price: what the budget is about, such as a predicted latency; None for multiply-accumulates.
 
     Raises:
         DataError: the importance needs samples.
@@ -91,7 +97,7 @@ def prune_channels(
         ModelError: the pruned graph does not compute what it should, which is a fault of Pocketfit.
     """
     watcher = watcher or _nobody
-    found, kept = _chosen(model, recipe, batches, watcher)
+    found, kept = _chosen(model, recipe, batches, watcher, price)
     graph = removed(found, kept)
     _prove(found, kept, graph, model)
     if recipe.refit and len(batches):
@@ -101,15 +107,19 @@ def prune_channels(
 
 
 def plan_channels(
-    model: LoadedModel, recipe: ChannelRecipe, batches: Batches = (), watcher: Watcher | None = None
+    model: LoadedModel,
+    recipe: ChannelRecipe,
+    batches: Batches = (),
+    watcher: Watcher | None = None,
+    price: Price | None = None,
 ) -> Pruned:
     """What `prune_channels` would do; the model that comes back is the one that was given."""
-    found, kept = _chosen(model, recipe, batches, watcher or _nobody)
+    found, kept = _chosen(model, recipe, batches, watcher or _nobody, price)
     return Pruned(model, _layers(found, kept), *_macs(found, kept))
 
 
 def _chosen(
-    model: LoadedModel, recipe: ChannelRecipe, batches: Batches, watcher: Watcher
+    model: LoadedModel, recipe: ChannelRecipe, batches: Batches, watcher: Watcher, price: Price | None
 ) -> tuple[Dependencies, torch.Tensor]:
     if recipe.importance.needs_data and not len(batches):
         raise DataError(
@@ -120,6 +130,8 @@ def _chosen(
     rankings = _rankings(model, found, recipe.importance, batches, watcher)
     if recipe.width is not None:
         return found, at_width(found, rankings, recipe.width, recipe.round_to)
+    if price is not None:
+        return found, allocate_priced(model, found, rankings, recipe, price)
     return found, allocate(found, rankings, recipe.macs, recipe.sharing, recipe.round_to)
 
 

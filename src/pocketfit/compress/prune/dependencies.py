@@ -45,13 +45,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Cost:
-    """Multiply-accumulates of a node, and the axes that they are proportional to.
+    """Multiply-accumulates of a node, and the axes that they, and its time, are proportional to.
 
     Args:
-        macs: of one inference, unpruned.
+        node: its name.
+        macs: of one inference, unpruned; 0 of a node that multiplies nothing.
         axes: units at the positions of each axis, `NOT_A_UNIT` where a position stays.
     """
 
+    node: str
     macs: int
     axes: tuple[torch.Tensor, ...]
 
@@ -75,7 +77,7 @@ class Dependencies:
         constants: units of the elements of other constants, by attribute path.
         values: units of the elements of what each node returns, several for several outputs; repeated elements may
             be there once.
-        costs: of the nodes that multiply.
+        costs: of every node that computes.
     """
 
     graph: GraphModule
@@ -88,7 +90,7 @@ class Dependencies:
 
     def macs(self, kept: torch.Tensor) -> float:
         """Multiply-accumulates of the model with these units; a bool each."""
-        return sum(cost.of(kept) for cost in self.costs)
+        return sum(cost.of(kept) for cost in self.costs if cost.macs)
 
 
 def present(units: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
@@ -118,7 +120,7 @@ def find_dependencies(model: LoadedModel) -> Dependencies:
         slots=slots,
         constants=constants,
         values=values,
-        costs=tuple(_cost(entry, values, slots) for entry in records if entry.macs),
+        costs=tuple(_cost(entry, values, slots) for entry in records if entry.node.op == "call_function"),
     )
 
 
@@ -182,7 +184,7 @@ def _name(slots: tuple[Slot, ...], unit: int) -> str:
 def _cost(entry: Record, values: Mapping[Node, Any], slots: tuple[Slot, ...]) -> Cost:
     written = _varying(values[entry.node])
     read = next((slot.labels for slot in slots if slot.node is entry.node and slot.role is Role.READS), None)
-    return Cost(entry.macs, written if read is None else (*written, read))
+    return Cost(entry.node.name, entry.macs, written if read is None else (*written, read))
 
 
 def _varying(value: Any) -> tuple[torch.Tensor, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from pocketfit.compress.distill.distill import distill
 from pocketfit.compress.prune.channels import Layer, Pruned, Watcher, prune_channels
+from pocketfit.compress.prune.priced import Price, total
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.training.loop import Step
 from pocketfit.compress.training.recipe import LoopRecipe
@@ -48,6 +49,7 @@ def prune_in_rounds(
     batches: Sequence[np.ndarray] = (),
     samples: Samples | None = None,
     watcher: Watcher | None = None,
+    price: Price | None = None,
 ) -> Pruned:
     """Remove channels step by step; the model as it was given teaches every training.
 
@@ -58,6 +60,7 @@ def prune_in_rounds(
         batches: as for `prune_channels`.
         samples: to train with, labelled or not; needed where the schedule trains.
         watcher: told of the progress.
+        price: as for `prune_channels`.
 
     Raises:
         PocketfitError: of every kind that `prune_channels` and `distill` have.
@@ -67,15 +70,22 @@ def prune_in_rounds(
     done: list[Pruned] = []
     for number in range(1, schedule.rounds + 1):
         current = done[-1].model if done else model
-        before = done[0].macs_before if done else None
         share = recipe.macs ** (number / schedule.rounds)
-        share *= 1.0 if before is None else before / done[-1].macs_after
+        if done:
+            share /= _left(model, done, price)
         # Rounding of channels may have gone further than asked.
         if share < 1 or recipe.width is not None:
             step = replace(recipe, macs=share) if recipe.width is None else recipe
-            pruned = prune_channels(current, step, batches, watcher)
+            pruned = prune_channels(current, step, batches, watcher, price)
             done.append(_trained(pruned, model, schedule.training, samples, watcher))
     return Pruned(done[-1].model, _layers(done[0], done[-1]), done[0].macs_before, done[-1].macs_after)
+
+
+def _left(model: LoadedModel, done: Sequence[Pruned], price: Price | None) -> float:
+    """What the rounds so far have left of what the budget is about."""
+    if price is None:
+        return done[-1].macs_after / done[0].macs_before
+    return total(price, done[-1].model) / total(price, model)
 
 
 def _trained(

@@ -68,7 +68,7 @@ def test_a_changed_file_is_left_alone(source, tmp_path: Path):
 
 
 def test_a_policy_over_what_the_bundle_lacks_is_refused(source):
-    with pytest.raises(InputError, match=r"variant full names no artifact of .*onnxruntime int8"):
+    with pytest.raises(InputError, match=r"variant full names litert int8, .* name one of: onnxruntime int8"):
         App(Platform.CPP, source, default_policy([ELSEWHERE]))
 
 

@@ -1,5 +1,6 @@
 """The folder an app ships: artifacts, plan, preprocessing, golden vectors and the manifest that vouches for them."""
 
+from pocketfit.bundle.join import join_bundles, joined
 from pocketfit.bundle.layers import LayerCheck, verify_layers
 from pocketfit.bundle.read import Bundle, read_bundle
 from pocketfit.bundle.verify import Check, Outcome, PreprocessCheck, Verification, verify_bundle
@@ -14,6 +15,8 @@ __all__ = [
     "PreprocessCheck",
     "Verification",
     "check_destination",
+    "join_bundles",
+    "joined",
     "read_bundle",
     "verify_bundle",
     "verify_layers",

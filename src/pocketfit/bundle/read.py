@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from pydantic import ValidationError
 
 from pocketfit.bundle.golden import read_array
 from pocketfit.bundle.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, ArtifactEntry, FileEntry, Manifest
+from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.contract import Contract, contract_from_json
 from pocketfit.errors import InputError, VerificationFailed
+from pocketfit.policy import ArtifactRef, Policy, read_policy
 from pocketfit.types import Artifact, TensorSpec
 
 if TYPE_CHECKING:
@@ -27,10 +30,44 @@ CONTRACTS_SINCE = 2
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are those its manifest lists."""
+    """A bundle whose files are those its manifest lists.
+
+    Args:
+        path: its folder.
+        manifest: what is in it; of several variants, of the first.
+        others: the variants behind the first, by name: bundles in folders below.
+    """
 
     path: Path
     manifest: Manifest
+    others: Mapping[str, Bundle] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its own variant; empty where there is only one."""
+        return next((name for name, folder in self.manifest.variants.items() if folder == "."), "")
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """All that a policy may choose among, of every variant, the chosen ones first."""
+        folders = {self.manifest.variants[name]: bundle for name, bundle in self.others.items()}
+        return tuple(
+            ArtifactRef(entry.runtime, entry.precision, folder)
+            for folder, bundle in {".": self, **folders}.items()
+            for entry in sorted(bundle.manifest.artifacts, key=lambda entry: not entry.chosen)
+        )
+
+    def policy(self) -> Policy | None:
+        """Which artifact runs when; None where the bundle does not say.
+
+        Raises:
+            InputError: it is no policy, or one of its variants names no artifact of the bundle.
+        """
+        if self.manifest.policy is None:
+            return None
+        policy = read_policy(self.path / self.manifest.policy)
+        check_policy_fits(policy, self.artifacts)
+        return policy
 
     def artifact(self, entry: ArtifactEntry) -> Artifact:
         """The artifact as a runtime opens it."""
@@ -81,7 +118,22 @@ def read_bundle(path: Path) -> Bundle:
     manifest = _parse(path, _load(path))
     for name, entry in manifest.files.items():
         _check_file(path, name, entry)
-    return Bundle(path, manifest)
+    folders = {name: folder for name, folder in manifest.variants.items() if folder != "."}
+    return Bundle(path, manifest, {name: _read_variant(path, manifest, folder) for name, folder in folders.items()})
+
+
+def _read_variant(path: Path, manifest: Manifest, folder: str) -> Bundle:
+    """A variant whose files were checked already, as those of the bundle that it is in."""
+    variant = _parse(path / folder, _load(path / folder))
+    if variant.variants:
+        raise InputError(f"{path / folder} has variants of its own; join the bundles it was made of instead")
+    for name, entry in variant.files.items():
+        if manifest.files.get(f"{folder}/{name}") != entry:
+            raise VerificationFailed(
+                f"{folder}/{name} is another file to {path / MANIFEST} than to the manifest beside it. "
+                "Join the bundles again"
+            )
+    return Bundle(path / folder, variant)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -92,7 +144,7 @@ def _load(path: Path) -> dict[str, Any]:
             f"{path} is not a bundle: cannot read its {MANIFEST} ({error.strerror}). "
             "Name the folder that `pocketfit fit -o` wrote"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path / MANIFEST} is not JSON ({error}); write the bundle again") from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f"{path / MANIFEST} belongs to another program: a bundle's says format {FORMAT!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -81,16 +81,25 @@ class Verification:
         files: number of files whose sha256 was right.
         checks: one per artifact.
         preprocess: of its preprocessing; None where it has none.
+        name: of the variant; empty where there is only one.
+        others: the variants behind the first.
     """
 
     path: Path
     files: int
     checks: tuple[Check, ...]
     preprocess: PreprocessCheck | None = None
+    name: str = ""
+    others: tuple[Verification, ...] = ()
+
+    @property
+    def variants(self) -> tuple[Verification, ...]:
+        """Every variant, itself the first."""
+        return (self, *self.others)
 
     def with_outcome(self, outcome: Outcome) -> tuple[Check, ...]:
-        """The checks that came out so."""
-        return tuple(check for check in self.checks if check.outcome is outcome)
+        """The checks that came out so, of every variant."""
+        return tuple(check for one in self.variants for check in one.checks if check.outcome is outcome)
 
 
 def verify_bundle(
@@ -102,6 +111,8 @@ def verify_bundle(
 ) -> Verification:
     """Check every file, run every artifact on the golden inputs in a child process, and replay the preprocessing.
 
+    A bundle of several variants is checked variant by variant, and its policy is read.
+
     Args:
         path: the bundle's folder.
         runtimes: names of the runtimes to check; None for all in the bundle.
@@ -109,17 +120,26 @@ def verify_bundle(
         progress: called with the name of each artifact before it is run.
 
     Raises:
-        InputError: there is no bundle, or its manifest is not valid.
+        InputError: there is no bundle, its manifest is not valid, or its policy cannot be followed.
         OptionError: a runtime that the bundle does not have.
         VerificationFailed: a file is missing or not the one that was written.
     """
     bundle = read_bundle(path)
+    bundle.policy()
+    first = _verify(bundle, runtimes, log_dir, progress)
+    others = (replace(_verify(one, runtimes, log_dir, progress), name=name) for name, one in bundle.others.items())
+    return replace(first, name=bundle.name, others=tuple(others))
+
+
+def _verify(
+    bundle: Bundle, runtimes: Sequence[str] | None, log_dir: Path | None, progress: Callable[[str], None] | None
+) -> Verification:
     entries = select_entries(bundle, runtimes)
     with tempfile.TemporaryDirectory(prefix="pocketfit-verify-") as folder:
         work = Path(folder)
         store_inputs(Samples(bundle.golden_inputs(), labels=None, preprocess=None), work)
         checks = tuple(_check(bundle, entry, work, log_dir, progress) for entry in entries)
-        return Verification(path, len(bundle.manifest.files), checks, _check_preprocess(bundle))
+        return Verification(bundle.path, len(bundle.manifest.files), checks, _check_preprocess(bundle))
 
 
 def _check_preprocess(bundle: Bundle) -> PreprocessCheck | None:

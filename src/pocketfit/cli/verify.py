@@ -80,15 +80,17 @@ def _verify_answers(path: Path, runtimes: Sequence[str] | None, as_json: bool) -
 def _conclude(result: Verification) -> None:
     from pocketfit.bundle import Outcome
 
-    if result.preprocess is not None and result.preprocess.outcome is Outcome.FAILED:
-        raise VerificationFailed(
-            f"the preprocessing in {result.path} does not give what was written with it: {result.preprocess.reason}. "
-            "Run `pocketfit fit` again, and report it if this Pocketfit wrote the bundle"
-        )
+    for one in result.variants:
+        if one.preprocess is not None and one.preprocess.outcome is Outcome.FAILED:
+            raise VerificationFailed(
+                f"the preprocessing in {one.path} does not give what was written with it: {one.preprocess.reason}. "
+                "Run `pocketfit fit` again, and report it if this Pocketfit wrote the bundle"
+            )
     if failed := result.with_outcome(Outcome.FAILED):
         names = ", ".join(f"{check.runtime} {check.precision}" for check in failed)
+        count = sum(len(one.checks) for one in result.variants)
         raise VerificationFailed(
-            f"{len(failed)} of {len(result.checks)} artifacts in {result.path} failed: {names}. "
+            f"{len(failed)} of {count} artifacts in {result.path} failed: {names}. "
             "Do not ship them; run `pocketfit fit` again"
         )
     if not result.with_outcome(Outcome.PASSED):
@@ -97,7 +99,8 @@ def _conclude(result: Verification) -> None:
 
 def _show(result: Verification) -> None:
     out = console()
-    out.print(f"{result.path}: {result.files} files intact", markup=False, highlight=False)
+    named = f" ({result.name})" if result.name else ""
+    out.print(f"{result.path}{named}: {result.files} files intact", markup=False, highlight=False)
     out.print(_table(result))
     if (preprocess := result.preprocess) is not None:
         said = preprocess.reason or f"{preprocess.vectors} vectors of it give the same bits here"
@@ -105,6 +108,9 @@ def _show(result: Verification) -> None:
     for check in result.checks:
         for said in filter(None, (check.reason, check.delegate)):
             out.print(f"{check.runtime} {check.precision}: {said}", markup=False, highlight=False)
+    for other in result.others:
+        out.print()
+        _show(other)
 
 
 def _table(result: Verification) -> Table:
@@ -140,7 +146,8 @@ def _as_data(result: Verification) -> dict[str, Any]:
         if check["max_error"] is not None and not math.isfinite(check["max_error"]):
             check["max_error"] = None
     preprocess = None if result.preprocess is None else asdict(result.preprocess)
-    return {"path": str(result.path), "files": result.files, "checks": checks, "preprocess": preprocess}
+    data = {"path": str(result.path), "files": result.files, "checks": checks, "preprocess": preprocess}
+    return data | {"variant": result.name, "others": [_as_data(other) for other in result.others]}
 
 
 def _verify_layers(

@@ -52,8 +52,8 @@ private:
         if (!manifest_.has("format") || manifest_.at("format").string() != "pocketfit-bundle")
             throw Error(folder_.string() + " is not a bundle");
         int64_t schema = manifest_.at("schema_version").integer();
-        if (schema != 2 && schema != 3)
-            throw Error("the bundle has schema " + std::to_string(schema) + "; this code reads 2 and 3");
+        if (schema < 2 || schema > 4)
+            throw Error("the bundle has schema " + std::to_string(schema) + "; this code reads 2 to 4");
     }
 
     // A name from the manifest as a path, which must not lead out of the bundle.

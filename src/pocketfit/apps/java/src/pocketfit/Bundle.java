@@ -31,8 +31,8 @@ public final class Bundle {
             throw new PocketfitException(folder + " is not a bundle");
         }
         long schema = manifest.at("schema_version").integer();
-        if (schema != 2 && schema != 3) {
-            throw new PocketfitException("the bundle has schema " + schema + "; this code reads 2 and 3");
+        if (schema < 2 || schema > 4) {
+            throw new PocketfitException("the bundle has schema " + schema + "; this code reads 2 to 4");
         }
         Bundle bundle = new Bundle(folder, manifest);
         for (Map.Entry<String, Json> file : manifest.at("files").members().entrySet()) {

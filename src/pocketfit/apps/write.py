@@ -12,7 +12,7 @@ from shutil import copyfile
 from typing import Any
 
 from pocketfit.apps.platforms import Platform, sources
-from pocketfit.bundle.manifest import MANIFEST
+from pocketfit.bundle.manifest import MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
 from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.bundle.read import Bundle
@@ -53,7 +53,10 @@ class App:
     def parts(self) -> dict[str, Callable[[Path], Any]]:
         """What each file or folder of the app is written by, by its name."""
         copied = {str(name): source for name, source in sources(self.platform).items()}
-        copied |= {f"bundle/{name}": self.bundle.path / name for name in (MANIFEST, *self.bundle.manifest.files)}
+        names = [MANIFEST, *self.bundle.manifest.files]
+        if (self.bundle.path / SIGNATURE).exists():
+            names.append(SIGNATURE)
+        copied |= {f"bundle/{name}": self.bundle.path / name for name in names}
         copied["vectors/policy.jsonl"] = COMMITTED
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors

@@ -21,6 +21,7 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "SCHEMA_VERSION",
+    "SIGNATURE",
     "AccuracyEntry",
     "ArtifactEntry",
     "EncryptionEntry",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
 FORMAT: Final = "pocketfit-bundle"
 SCHEMA_VERSION: Final = 4
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from pocketfit.bundle.encryption import decrypted
 from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.bundle.read import Bundle, read_bundle
+from pocketfit.bundle.signature import Trust
 from pocketfit.data.contract.own_vectors import replay
 from pocketfit.errors import DataError, OptionError, PocketfitError, RuntimeMissing
 from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
@@ -108,6 +110,8 @@ def verify_bundle(
     runtimes: Sequence[str] | None = None,
     log_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    trust: Trust | None = None,
+    key: bytes | None = None,
 ) -> Verification:
     """Check every file, run every artifact on the golden inputs in a child process, and replay the preprocessing.
 
@@ -118,17 +122,22 @@ def verify_bundle(
         runtimes: names of the runtimes to check; None for all in the bundle.
         log_dir: folder for what the runtimes print, a file per artifact; None keeps it for the reasons only.
         progress: called with the name of each artifact before it is run.
+        trust: a signature and a release that are demanded; None for neither.
+        key: that its models are encrypted with; None where they are not.
 
     Raises:
-        InputError: there is no bundle, its manifest is not valid, or its policy cannot be followed.
+        InputError: there is no bundle, its manifest is not valid, its policy cannot be followed, or a key is missing.
         OptionError: a runtime that the bundle does not have.
-        VerificationFailed: a file is missing or not the one that was written.
+        VerificationFailed: a file is missing or not the one that was written, or what is demanded is not true.
+        RuntimeMissing: signatures or encryption, and the package cryptography is not installed.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, trust)
     bundle.policy()
-    first = _verify(bundle, runtimes, log_dir, progress)
-    others = (replace(_verify(one, runtimes, log_dir, progress), name=name) for name, one in bundle.others.items())
-    return replace(first, name=bundle.name, others=tuple(others))
+    found = []
+    for name, one in {bundle.name: bundle, **bundle.others}.items():
+        with decrypted(one, key) as plain:
+            found.append(replace(_verify(plain, runtimes, log_dir, progress), path=one.path, name=name))
+    return replace(found[0], others=tuple(found[1:]))
 
 
 def _verify(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketfit.cli.bundle.options import KeyFile, LeastRelease, PublicKey
 from pocketfit.cli.options import AsJson, Cache, InputShape, Weights, parse_names, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
@@ -18,7 +19,7 @@ from pocketfit.types import InputShape as Shape
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pocketfit.bundle import Check, LayerCheck, Verification
+    from pocketfit.bundle import Check, LayerCheck, Trust, Verification
     from pocketfit.verify.layers import LayerMatch, Trace
 
 __all__ = ["verify"]
@@ -40,6 +41,9 @@ def verify(
     model: Annotated[
         str | None, typer.Option(help="With --layers: the MODEL that `pocketfit fit` was given for this bundle.")
     ] = None,
+    public_key: PublicKey = None,
+    least_release: LeastRelease = 0,
+    key_file: KeyFile = None,
     weights: Weights = None,
     input_shape: InputShape = None,
     cache: Cache = None,
@@ -49,13 +53,21 @@ def verify(
 
     Example: pocketfit verify out --runtimes onnxruntime,litert
 
+    Example: pocketfit verify out --public-key keys/public.txt --least-release 3
+
     Example: pocketfit verify out --layers --model net.py:build --weights net.pth
     """
+    from pocketfit.bundle import Trust
+    from pocketfit.bundle.keys import read_model_key, read_public_key
+
+    trust = Trust(None if public_key is None else read_public_key(public_key), least_release)
     wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "`pocketfit runtimes` lists them.")
     if not layers:
         if model is not None:
             raise OptionError(f"--model {model} is used with --layers only. Add --layers, or leave it out.")
-        _verify_answers(bundle, wanted, as_json)
+        _verify_answers(bundle, wanted, trust, read_model_key(key_file), as_json)
+    elif trust != Trust():
+        raise OptionError("--layers looks at no signature. Run `pocketfit verify` without it for that.")
     elif model is None:
         raise OptionError("--layers needs the source model, which is not in the bundle. Add --model, as for fit.")
     else:
@@ -63,13 +75,15 @@ def verify(
         _verify_layers(bundle, wanted, (model, weights, shape), cache, as_json)
 
 
-def _verify_answers(path: Path, runtimes: Sequence[str] | None, as_json: bool) -> None:
+def _verify_answers(path: Path, runtimes: Sequence[str] | None, trust: Trust, key: bytes | None, as_json: bool) -> None:
     from rich.console import Console
 
     from pocketfit.bundle import verify_bundle
 
     with Console(stderr=True).status("Checking the files") as status:
-        result = verify_bundle(path, runtimes=runtimes, progress=lambda name: status.update(f"Running {name}"))
+        result = verify_bundle(
+            path, runtimes=runtimes, progress=lambda name: status.update(f"Running {name}"), trust=trust, key=key
+        )
     if as_json:
         print_json(_as_data(result))
     else:

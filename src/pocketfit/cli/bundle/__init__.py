@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import typer
 
+from pocketfit.cli.bundle.encrypt import encrypt
 from pocketfit.cli.bundle.join import join
+from pocketfit.cli.bundle.keygen import keygen
+from pocketfit.cli.bundle.sign import sign
 
 __all__ = ["bundle"]
 
 bundle = typer.Typer(
     name="bundle",
-    help="Make one bundle of several.",
+    help="Make one bundle of several; encrypt and sign a bundle.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 
-@bundle.callback()
-def _root() -> None:
-    pass
-
-
-for _verb in (join,):
+for _verb in (join, keygen, encrypt, sign):
     bundle.command()(_verb)

@@ -16,12 +16,13 @@ from pocketfit.bundle.manifest import MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
 from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.bundle.read import Bundle
+from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract.vectors import write_vectors
 from pocketfit.errors import OutputError
 from pocketfit.policy.json_form import FILE as POLICY
 from pocketfit.policy.json_form import write_policy
 from pocketfit.policy.spec import Policy
-from pocketfit.policy.vectors import COMMITTED
+from pocketfit.policy.vectors import COMMITTED as POLICIES
 
 __all__ = ["App", "check_app", "write_app"]
 
@@ -57,7 +58,7 @@ class App:
         if (self.bundle.path / SIGNATURE).exists():
             names.append(SIGNATURE)
         copied |= {f"bundle/{name}": self.bundle.path / name for name in names}
-        copied["vectors/policy.jsonl"] = COMMITTED
+        copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

@@ -12,7 +12,7 @@ from pocketfit.bundle.keys import need_cryptography
 from pocketfit.bundle.manifest import MANIFEST, SIGNATURE, Manifest
 from pocketfit.errors import VerificationFailed
 
-__all__ = ["Trust"]
+__all__ = ["Trust", "is_signed"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trust:
                 f"{path} is not signed: its {SIGNATURE} cannot be read ({error.strerror}). "
                 "Do not use it; get it from who signs it"
             ) from error
-        if not _is_signed(self.public_key, signature, manifest):
+        if not is_signed(self.public_key, signature, manifest):
             raise VerificationFailed(
                 f"the signature of {path} is not one of its {MANIFEST} by the key {self.public_key.hex()[:12]}…. "
                 "Do not use the bundle: it was changed since it was signed, or signed by another"
@@ -65,7 +65,17 @@ class Trust:
             )
 
 
-def _is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+def is_signed(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether the owner of a key has signed a message.
+
+    Args:
+        public_key: 32 bytes.
+        signature: 64 bytes; others are none.
+        message: that it is of.
+
+    Raises:
+        RuntimeMissing: the package cryptography is not installed.
+    """
     need_cryptography()
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -88,7 +88,17 @@ def _verify_answers(path: Path, runtimes: Sequence[str] | None, trust: Trust, ke
         print_json(_as_data(result))
     else:
         _show(result)
+        _tell_signature(path, trust)
     _conclude(result)
+
+
+def _tell_signature(path: Path, trust: Trust) -> None:
+    from pocketfit.bundle.manifest import SIGNATURE
+
+    if trust.public_key is not None:
+        typer.echo(f"signed by {trust.public_key.hex()}")
+    elif (path / SIGNATURE).exists():
+        typer.echo("signed, which was not looked at; give --public-key")
 
 
 def _conclude(result: Verification) -> None:

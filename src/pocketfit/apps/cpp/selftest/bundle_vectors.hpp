@@ -97,12 +97,17 @@ inline std::vector<Suite> replay_contract(const pocketfit::Bundle& bundle) {
     return {inputs, answers};
 }
 
-inline std::vector<Suite> replay_bundle(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
+inline std::vector<Suite> replay_variant(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
     std::vector<Suite> suites = replay_contract(bundle);
     for (Suite& suite : replay_models(bundle, key)) suites.push_back(suite);
+    return suites;
+}
+
+inline std::vector<Suite> replay_bundle(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
+    std::vector<Suite> suites = replay_variant(bundle, key);
     for (Suite& suite : replay_policy_of(bundle)) suites.push_back(suite);
     for (const pocketfit::Bundle& other : bundle.others())
-        for (Suite& suite : replay_bundle(other, key)) {
+        for (Suite& suite : replay_variant(other, key)) {
             suite.name += " of " + other.name();
             suites.push_back(suite);
         }

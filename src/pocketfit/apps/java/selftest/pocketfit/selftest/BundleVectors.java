@@ -21,6 +21,9 @@ final class BundleVectors {
 
     static List<Suite> replay(Bundle bundle, boolean hasModelKey) throws IOException {
         List<Suite> suites = new ArrayList<>(replay(bundle, "", hasModelKey));
+        if (bundle.has("policy")) {
+            suites.add(replayPolicy(bundle));
+        }
         for (Map.Entry<String, Bundle> other : bundle.others().entrySet()) {
             suites.addAll(replay(other.getValue(), " of " + other.getKey(), hasModelKey));
         }
@@ -31,9 +34,6 @@ final class BundleVectors {
         List<Suite> suites = new ArrayList<>(replayContract(bundle, whose));
         if (hasModelKey || !bundle.isEncrypted()) {
             suites.add(replayModels(bundle, whose));
-        }
-        if (bundle.has("policy")) {
-            suites.add(replayPolicy(bundle, whose));
         }
         return suites;
     }
@@ -52,8 +52,8 @@ final class BundleVectors {
     }
 
     /** Every variant of the policy has an artifact in the bundle's folder that it names. */
-    private static Suite replayPolicy(Bundle bundle, String whose) throws IOException {
-        Suite variants = new Suite("bundle policy" + whose);
+    private static Suite replayPolicy(Bundle bundle) throws IOException {
+        Suite variants = new Suite("bundle policy");
         for (Policy.Variant variant : bundle.policy().variants) {
             boolean found = false;
             for (Policy.ArtifactRef one : variant.artifacts) {

@@ -11,11 +11,20 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
 from pocketfit.apps.selftest import SelfTest
-from pocketfit.bundle import Trust, encrypt_bundle, join_bundles, read_bundle, sign_bundle
+from pocketfit.bundle import (
+    Trust,
+    encrypt_bundle,
+    join_bundles,
+    pack_bundle,
+    read_bundle,
+    sign_bundle,
+    unpack_bundle,
+)
 from pocketfit.bundle.encryption import decrypted
 from pocketfit.bundle.keys import read_private_key, write_keys
 from pocketfit.bundle.signature import is_signed
@@ -287,6 +296,85 @@ def test_what_is_wrong_is_refused_though_it_is_signed(selftest: SelfTest, shippe
     code, _, told = selftest.run([shipped.path], shipped.demands)
     assert code == 2, told
     assert told.startswith("selftest: ")
+
+
+def _packed(shipped: Shipped, change: Callable[[ZipFile], object] | None = None, *, without: str = "") -> Path:
+    """The bundle as an archive that somebody else has written."""
+    path = shipped.path.parent / "bundle.zip"
+    with ZipFile(path, "w") as archive:
+        if change is not None:
+            change(archive)
+        for name in sorted(
+            one.relative_to(shipped.path).as_posix() for one in shipped.path.rglob("*") if one.is_file()
+        ):
+            if name != without:
+                archive.write(shipped.path / name, name)
+    return path
+
+
+def _archived(name: str) -> Callable[[Shipped], Path]:
+    return lambda one: _packed(one, lambda archive: archive.writestr(ZipInfo(name), b"mine"))
+
+
+def _halved(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def _flipped(path: Path) -> Path:
+    _flip(path, path.stat().st_size // 2)
+    return path
+
+
+def _empty(shipped: Shipped) -> Path:
+    path = shipped.path.parent / "bundle.zip"
+    path.write_bytes(b"")
+    return path
+
+
+def _pack_of(shipped: Shipped, folder: Path) -> Path:
+    _exchanged(shipped, folder)
+    return _packed(shipped)
+
+
+ARCHIVES: dict[str, Callable[[Shipped], Path]] = {
+    "slips out": _archived("../slipped.txt"),
+    "slips out below": _archived("golden/../../slipped.txt"),
+    "is absolute": _archived("/tmp/slipped.txt"),
+    "slips out on Windows": _archived("..\\slipped.txt"),
+    "names a drive": _archived("C:slipped.txt"),
+    "is a folder": _archived("golden/"),
+    "is compressed": lambda one: _packed(one, lambda zip: zip.writestr("a.txt", bytes(99), ZIP_DEFLATED)),
+    "is there twice": _archived("manifest.json"),
+    "lacks a file": lambda one: _packed(one, without="preprocess.json"),
+    "lacks the signature": lambda one: _packed(one, without="manifest.sig"),
+    "is cut in half": lambda one: _halved(_packed(one)),
+    "is changed": lambda one: _flipped(_packed(one)),
+    "is empty": _empty,
+    "is an older release": lambda one: _pack_of(one, one.older),
+    "was never signed": lambda one: _pack_of(one, one.plain),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("attack", ARCHIVES)
+def test_an_archive_that_is_not_right_is_not_unpacked(selftest: SelfTest, shipped: Shipped, attack: str):
+    archive = ARCHIVES[attack](shipped)
+    trust = Trust(shipped.public_key, least_release=2)
+    with pytest.raises((VerificationFailed, InputError)):
+        unpack_bundle(archive, archive.parent / "bundle.zip.unpacked", trust)
+    code, _, told = selftest.run([archive], shipped.demands)
+    assert code == 2, told
+    assert told.startswith("selftest: ")
+    assert not list(archive.parent.glob("**/slipped.txt"))
+    assert not list(archive.parent.glob("*.unpacked*"))
+
+
+def test_every_language_unpacks_what_is_right(selftest: SelfTest, shipped: Shipped, tmp_path: Path):
+    pack_bundle(read_bundle(shipped.path), tmp_path / "right.zip")
+    code, suites, told = selftest.run([tmp_path / "right.zip"], shipped.demands)
+    assert code == 0, told
+    assert len(suites) == 7
 
 
 def test_another_key_opens_no_model(selftest: SelfTest, shipped: Shipped):

@@ -3,6 +3,7 @@
 from pocketfit.bundle.encryption import decrypted
 from pocketfit.bundle.join import join_bundles, joined
 from pocketfit.bundle.layers import LayerCheck, verify_layers
+from pocketfit.bundle.pack import pack_bundle, unpack_bundle
 from pocketfit.bundle.read import Bundle, read_bundle
 from pocketfit.bundle.sign import encrypt_bundle, sign_bundle
 from pocketfit.bundle.signature import Trust
@@ -23,8 +24,10 @@ __all__ = [
     "encrypt_bundle",
     "join_bundles",
     "joined",
+    "pack_bundle",
     "read_bundle",
     "sign_bundle",
+    "unpack_bundle",
     "verify_bundle",
     "verify_layers",
     "write_bundle",

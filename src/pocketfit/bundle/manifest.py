@@ -36,6 +36,7 @@ __all__ = [
     "ParityEntry",
     "Tensor",
     "TierEntry",
+    "inside",
 ]
 
 MANIFEST = "manifest.json"
@@ -44,8 +45,12 @@ FORMAT: Final = "pocketfit-bundle"
 SCHEMA_VERSION: Final = 4
 
 
-def _inside(name: str) -> str:
-    """Refuse a file name that could lead out of the bundle on any system."""
+def inside(name: str) -> str:
+    """Refuse a file name that could lead out of the bundle on any system.
+
+    Raises:
+        ValueError: it could.
+    """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(sign in name for sign in "\\:\0\n"):
         raise ValueError(f"{name!r} is not a relative path inside the bundle, with / between its parts")
@@ -53,7 +58,7 @@ def _inside(name: str) -> str:
 
 
 def _here_or_inside(folder: str) -> str:
-    return folder if folder == "." else _inside(folder)
+    return folder if folder == "." else inside(folder)
 
 
 def _finite(value: float | None) -> float | None:
@@ -61,7 +66,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-RelativePath = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, AfterValidator(inside)]
 Folder = Annotated[str, AfterValidator(_here_or_inside)]
 # Part of a folder's name, which some file systems hold in one case alone.
 VariantName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]

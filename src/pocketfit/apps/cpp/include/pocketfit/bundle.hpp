@@ -23,6 +23,18 @@ inline std::string read_file(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
+// Whether a name with / between its parts stays in the folder that it is relative to, on any system.
+inline bool stays_inside(std::string_view name) {
+    if (name.empty() || name.find_first_of(std::string_view("\\:\0\n", 4)) != std::string_view::npos) return false;
+    for (size_t at = 0; at <= name.size();) {
+        size_t end = std::min(name.find('/', at), name.size());
+        std::string_view part = name.substr(at, end - at);
+        if (part.empty() || part == "." || part == "..") return false;
+        at = end + 1;
+    }
+    return true;
+}
+
 // A key from 64 hexadecimal digits.
 inline Key key_of(std::string_view digits) {
     static constexpr std::string_view signs = "0123456789abcdef";
@@ -182,14 +194,7 @@ private:
 
     // A name from the manifest as a path, which must not lead out of the bundle.
     std::filesystem::path inside(const std::string& name) const {
-        auto refused = [&name] { return Error("the manifest names " + name + ", which leads out of the bundle"); };
-        if (name.empty() || name.find_first_of(std::string_view("\\:\0\n", 4)) != std::string::npos) throw refused();
-        for (size_t at = 0; at <= name.size();) {
-            size_t end = std::min(name.find('/', at), name.size());
-            std::string_view part = std::string_view(name).substr(at, end - at);
-            if (part.empty() || part == "." || part == "..") throw refused();
-            at = end + 1;
-        }
+        if (!stays_inside(name)) throw Error("the manifest names " + name + ", which leads out of the bundle");
         return folder_ / name;
     }
 

@@ -310,8 +310,8 @@ public final class Bundle {
         return found;
     }
 
-    /** A name from the manifest as a file, which must not lead out of the bundle. */
-    private File inside(String file) {
+    /** Whether a name with / between its parts stays in the folder that it is relative to, on any system. */
+    static boolean staysInside(String file) {
         boolean bad = file.isEmpty() || file.endsWith("/");
         for (String part : file.split("/", -1)) {
             bad |= part.isEmpty() || part.equals(".") || part.equals("..");
@@ -319,7 +319,12 @@ public final class Bundle {
         for (char sign : new char[] {'\\', ':', '\0', '\n'}) {
             bad |= file.indexOf(sign) >= 0;
         }
-        if (bad) {
+        return !bad;
+    }
+
+    /** A name from the manifest as a file, which must not lead out of the bundle. */
+    private File inside(String file) {
+        if (!staysInside(file)) {
             throw new PocketfitException("the manifest names " + file + ", which leads out of the bundle");
         }
         return new File(folder, file);

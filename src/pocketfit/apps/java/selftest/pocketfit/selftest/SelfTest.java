@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import pocketfit.Archive;
 import pocketfit.Bundle;
 import pocketfit.Json;
 import pocketfit.PocketfitException;
@@ -12,7 +13,8 @@ import pocketfit.Trust;
 
 /**
  * Replays test vectors: {@code [--public-key HEX] [--least-release N] [--model-key HEX] PATH ...}, each path a bundle's
- * folder, a .jsonl of policies or the .json of a step. What is demanded of bundles comes first.
+ * folder, its .zip, which is unpacked beside it, a .jsonl of policies or the .json of a step. What is demanded of bundles
+ * comes first.
  *
  * <p>Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
  */
@@ -65,6 +67,10 @@ public final class SelfTest {
     private static List<Suite> replay(File path, Trust trust, boolean hasModelKey) throws IOException {
         if (path.isDirectory()) {
             return BundleVectors.replay(Bundle.open(path, trust), hasModelKey);
+        }
+        if (path.getName().endsWith(".zip")) {
+            return BundleVectors.replay(
+                    Archive.unpack(path, new File(path.getPath() + ".unpacked"), trust), hasModelKey);
         }
         if (path.getName().endsWith(".jsonl")) {
             return Collections.singletonList(PolicyVectors.replay(path));

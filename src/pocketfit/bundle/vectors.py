@@ -16,7 +16,7 @@ from pocketfit.bundle.signature import is_signed
 
 __all__ = ["COMMITTED", "write_integrity_vectors"]
 
-COMMITTED = tuple(Path(__file__).parent / "vectors" / f"{step}.json" for step in ("aes_gcm", "ed25519"))
+COMMITTED = tuple(Path(__file__).parent / "integrity" / f"{step}.json" for step in ("aes_gcm", "ed25519"))
 Case = dict[str, Any]
 
 # Order of Ed25519's base point.

@@ -50,14 +50,10 @@ public final class Bundle {
     /** Checks the signature, the release, the manifest and every file that it lists, those of all variants. */
     public static Bundle open(File folder, Trust trust) throws IOException {
         byte[] text = bytes(new File(folder, "manifest.json"));
-        if (trust.publicKey != null) {
-            checkSignature(folder, text, trust.publicKey);
-        }
+        trust.checkSignature(folder, text);
         Json manifest = Json.parse(new String(text, StandardCharsets.UTF_8));
         Bundle bundle = new Bundle(folder, HERE, manifest, trust.modelKey);
-        if (bundle.release() < trust.leastRelease) {
-            throw new PocketfitException("the bundle is release " + bundle.release() + ", older than is allowed");
-        }
+        trust.checkRelease(bundle.release());
         for (Map.Entry<String, Json> file : manifest.at("files").members().entrySet()) {
             bundle.check(file.getKey(), file.getValue());
         }
@@ -164,7 +160,7 @@ public final class Bundle {
         return new String(bytes(file), StandardCharsets.UTF_8);
     }
 
-    private static byte[] bytes(File file) throws IOException {
+    static byte[] bytes(File file) throws IOException {
         ByteArrayOutputStream content = new ByteArrayOutputStream((int) file.length());
         byte[] buffer = new byte[65_536];
         try (InputStream stream = new FileInputStream(file)) {
@@ -193,16 +189,6 @@ public final class Bundle {
             return MessageDigest.getInstance(algorithm);
         } catch (NoSuchAlgorithmException error) {
             throw new IllegalStateException("every Java has " + algorithm, error);
-        }
-    }
-
-    private static void checkSignature(File folder, byte[] manifest, byte[] publicKey) throws IOException {
-        File file = new File(folder, "manifest.sig");
-        if (!file.exists()) {
-            throw new PocketfitException(folder + " is not signed");
-        }
-        if (!Ed25519.isSigned(publicKey, bytes(file), manifest)) {
-            throw new PocketfitException("the signature of " + folder + " is not one of its manifest by the app's key");
         }
     }
 
@@ -283,31 +269,7 @@ public final class Bundle {
         MessageDigest digest = sha256();
         digest.update(content);
         checkHash(file, digest, entry);
-        if (!isEncrypted() || !isListed(file, manifest.at("encryption").at("files").items())) {
-            return content;
-        }
-        Json encryption = manifest.at("encryption");
-        if (!encryption.at("algorithm").string().equals("AES-256-GCM")) {
-            throw new PocketfitException(file + " is encrypted by an unknown method");
-        }
-        if (modelKey == null) {
-            throw new PocketfitException(file + " is encrypted, and there is no key");
-        }
-        byte[] boundTo = (encryption.at("id").string() + "/" + file).getBytes(StandardCharsets.UTF_8);
-        byte[] plain = AesGcm.open(modelKey, content, boundTo);
-        if (plain == null) {
-            throw new PocketfitException(
-                    file + " cannot be decrypted: the key is another one, or the file belongs elsewhere");
-        }
-        return plain;
-    }
-
-    private static boolean isListed(String wanted, List<Json> names) {
-        boolean found = false;
-        for (Json one : names) {
-            found |= one.string().equals(wanted);
-        }
-        return found;
+        return isEncrypted() ? new Encryption(manifest.at("encryption"), modelKey).opened(file, content) : content;
     }
 
     /** Whether a name with / between its parts stays in the folder that it is relative to, on any system. */

@@ -1,12 +1,15 @@
 package pocketfit;
 
+import java.io.File;
+import java.io.IOException;
+
 /** What an app demands of a bundle, and the key of its models. */
 public final class Trust {
     /** Neither signature nor release; nothing is encrypted. */
     public static final Trust NONE = new Trust(null, 0, null);
 
-    final byte[] publicKey;
-    final long leastRelease;
+    private final byte[] publicKey;
+    private final long leastRelease;
     final byte[] modelKey;
 
     /**
@@ -18,6 +21,25 @@ public final class Trust {
         this.publicKey = publicKey;
         this.leastRelease = leastRelease;
         this.modelKey = modelKey;
+    }
+
+    void checkSignature(File folder, byte[] manifest) throws IOException {
+        File file = new File(folder, "manifest.sig");
+        if (publicKey == null) {
+            return;
+        }
+        if (!file.exists()) {
+            throw new PocketfitException(folder + " is not signed");
+        }
+        if (!Ed25519.isSigned(publicKey, Bundle.bytes(file), manifest)) {
+            throw new PocketfitException("the signature of " + folder + " is not one of its manifest by the app's key");
+        }
+    }
+
+    void checkRelease(long release) {
+        if (release < leastRelease) {
+            throw new PocketfitException("the bundle is release " + release + ", older than is allowed");
+        }
     }
 
     /** A key from 64 hexadecimal digits. */

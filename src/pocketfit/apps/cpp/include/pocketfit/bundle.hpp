@@ -112,7 +112,11 @@ public:
     bool has(std::string_view part) const { return manifest_.has(part); }
 
     // A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report.
-    std::string read(std::string_view part) const { return read_file(inside(manifest_.at(part).string())); }
+    // It is checked once more, for it may have been changed since the bundle was opened.
+    std::string read(std::string_view part) const {
+        const std::string& name = manifest_.at(part).string();
+        return read_checked(name, manifest_.at("files").at(name));
+    }
 
     // What is to be done to images and outputs.
     Contract contract() const { return Contract::from_json(Json::parse(read("preprocess"))); }
@@ -151,8 +155,9 @@ private:
     // Its files were checked as the bundle's own; its manifest has to say the same of them.
     void add_variant(const std::string& name, const std::string& place) {
         std::filesystem::path folder = inside(place);
-        if (!manifest_.at("files").has(place + "/manifest.json")) throw Error("the variant " + name + " has no manifest");
-        Bundle variant(folder, place, Json::parse(read_file(folder / "manifest.json")));
+        std::string own = place + "/manifest.json";
+        if (!manifest_.at("files").has(own)) throw Error("the variant " + name + " has no manifest");
+        Bundle variant(folder, place, Json::parse(read_checked(own, manifest_.at("files").at(own))));
         for (const auto& [file, entry] : variant.entries()) {
             variant.inside(file);
             const Json* known = manifest_.at("files").find(place + "/" + file);

@@ -138,9 +138,14 @@ public final class Bundle {
         return manifest.has(part);
     }
 
-    /** A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report. */
+    /**
+     * A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report.
+     *
+     * <p>It is checked once more, for it may have been changed since the bundle was opened.
+     */
     public String read(String part) throws IOException {
-        return text(inside(manifest.at(part).string()));
+        String file = manifest.at(part).string();
+        return new String(checkedBytes(file, manifest.at("files").at(file)), StandardCharsets.UTF_8);
     }
 
     /** What is to be done to images and outputs. */
@@ -211,10 +216,12 @@ public final class Bundle {
     private void addVariant(String wanted, String where) throws IOException {
         File below = inside(where);
         Map<String, Json> known = manifest.at("files").members();
-        if (!known.containsKey(where + "/manifest.json")) {
+        String own = where + "/manifest.json";
+        if (!known.containsKey(own)) {
             throw new PocketfitException("the variant " + wanted + " has no manifest");
         }
-        Bundle variant = new Bundle(below, where, Json.parse(text(new File(below, "manifest.json"))), modelKey);
+        String text = new String(checkedBytes(own, known.get(own)), StandardCharsets.UTF_8);
+        Bundle variant = new Bundle(below, where, Json.parse(text), modelKey);
         for (Map.Entry<String, Json> file : variant.manifest.at("files").members().entrySet()) {
             variant.inside(file.getKey());
             Json entry = known.get(where + "/" + file.getKey());
@@ -265,11 +272,16 @@ public final class Bundle {
     }
 
     private byte[] loaded(String file, Json entry) throws IOException {
+        byte[] content = checkedBytes(file, entry);
+        return isEncrypted() ? new Encryption(manifest.at("encryption"), modelKey).opened(file, content) : content;
+    }
+
+    private byte[] checkedBytes(String file, Json entry) throws IOException {
         byte[] content = bytes(inside(file));
         MessageDigest digest = sha256();
         digest.update(content);
         checkHash(file, digest, entry);
-        return isEncrypted() ? new Encryption(manifest.at("encryption"), modelKey).opened(file, content) : content;
+        return content;
     }
 
     /** Whether a name with / between its parts stays in the folder that it is relative to, on any system. */

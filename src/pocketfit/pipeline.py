@@ -707,7 +707,8 @@ class _Run:
         if self.request.policy != "default":
             return self.request.policy
         allowed = [one for one in candidates if is_allowed(one, self.request.budget)]
-        usable = allowed or [one for one in candidates if one.artifact is not None]
+        usable = allowed or [one for one in candidates if one.evidence is not None]
+        usable += [one for one in candidates if self.is_asked_for(one)]
         ordered = sorted(usable, key=lambda one: (one.runtime, one.precision) not in chosen)
         return default_policy([ArtifactRef(one.runtime, one.precision) for one in ordered])
 

@@ -186,6 +186,8 @@ def fit(
     )
     asked = SearchOptions(metric, latency, trials, timeout, workers, ray, storage)
     if wants_search(strategy, asked):
+        if policy is not None:
+            raise OptionError("A search ends with one artifact. Leave --policy out; `pocketfit bundle join` takes one.")
         run_search(request, asked, dry_run=dry_run, as_json=as_json, report=report)
     elif dry_run:
         show_intentions(request)

@@ -16,8 +16,9 @@ import pytest
 import pocketfit.runtimes
 from pocketfit.bundle import Outcome, read_bundle, verify_bundle
 from pocketfit.data.digits import read_digits
-from pocketfit.errors import ConversionError, DataError, OptionError, OutputError, RuntimeMissing
+from pocketfit.errors import ConversionError, DataError, InputError, OptionError, OutputError, RuntimeMissing
 from pocketfit.pipeline import FitRequest, fit, intentions
+from pocketfit.policy import ArtifactRef, default_policy
 from pocketfit.report.summary import as_json, from_json
 from pocketfit.types import Budget, Candidate, FitResult, Precision, Scheme
 from pocketfit.verify.metrics import find_metric
@@ -189,6 +190,25 @@ def test_only_the_chosen_artifact_is_packed_unless_all_are_wanted(request_of: Re
     assert [one.chosen for one in everything.artifacts] == [False, False, True]
     assert set(everything.plans) == set(Precision)
     assert all(check.outcome is Outcome.PASSED for check in verify_bundle(request_of().out).checks)
+
+
+def test_a_default_policy_has_what_it_chooses_among_in_the_bundle(request_of: Request) -> None:
+    request = request_of(policy="default", tiers=("low",))
+    result = fit(request)
+    bundle = read_bundle(request.out)
+    policy = bundle.policy()
+    assert policy is not None
+    precisions = {variant.name: variant.artifacts[0].precision for variant in policy.variants}
+    assert precisions == {"full": Precision.FLOAT16, "fast": Precision.INT8, "lite": Precision.INT8}
+    assert {artifact.precision for artifact in bundle.artifacts} == {Precision.FLOAT16, Precision.INT8}
+    assert [(one.device, one.ms) for one in bundle.manifest.tiers] == [(one.device, one.ms) for one in result.field]
+    assert {entry.tier for entry in bundle.manifest.tiers} == {"low"}
+
+
+def test_a_policy_for_another_runtime_is_refused_before_any_work(request_of: Request) -> None:
+    policy = default_policy([ArtifactRef("ncnn", Precision.INT8)])
+    with pytest.raises(InputError, match="the variant full names ncnn int8"):
+        fit(request_of(policy=policy))
 
 
 def test_nothing_that_fits_is_told_and_leaves_no_bundle(request_of: Request) -> None:

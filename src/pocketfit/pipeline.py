@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from pydantic import ConfigDict, TypeAdapter
 
 from pocketfit.bundle import Contents, write_bundle
+from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.bundle.write import check_destination
 from pocketfit.compress.quantize.bias_correction import correct_biases, sweep
 from pocketfit.compress.quantize.calibrate import calibrate, load_statistics, save_statistics
@@ -49,13 +51,14 @@ from pocketfit.models.load import find_source
 from pocketfit.models.source import Source, only_shape
 from pocketfit.models.store import restore, save
 from pocketfit.models.with_preprocessing import with_preprocessing
+from pocketfit.policy import ArtifactRef, Policy, default_policy
 from pocketfit.proving import Planned, Prover, Row
 from pocketfit.rescuing import HeldOut, Rescue, Rescuer, recipe_for
 from pocketfit.rows import apart, spelled
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, runs_here, why_not_run_here
 from pocketfit.runtimes.options import complete_options
 from pocketfit.runtimes.pixels import INPUT_TYPE, UINT8
-from pocketfit.search.choose import Preference, choose
+from pocketfit.search.choose import Preference, choose, is_allowed
 from pocketfit.search.field import Tier, survey
 from pocketfit.search.outcome import Outcome
 from pocketfit.stages import Nobody, Stage, Stages, Watcher
@@ -146,6 +149,7 @@ class FitRequest:
         metric: what outputs are judged by where the data has labels; see `pocketfit.verify.metrics.find_metric`.
         prepared: a network made from the model, to be fitted in its place; None for the model itself.
         tiers: of phones to say of what suits each: "high", "mid", "low".
+        policy: which artifact runs when, put into the bundle; "default" for one that fits what the bundle has.
     """
 
     model: str
@@ -169,6 +173,7 @@ class FitRequest:
     metric: Metric = TOP_1
     prepared: Prepared | None = None
     tiers: tuple[Tier, ...] = ()
+    policy: Policy | Literal["default"] | None = None
 
 
 def fit(request: FitRequest, watcher: Watcher | None = None) -> FitResult:
@@ -252,6 +257,8 @@ def _checked_run(request: FitRequest, watcher: Watcher) -> _Run:
         )
     runtimes = _targets(request)
     _check_options(request, runtimes)
+    if isinstance(request.policy, Policy):
+        check_policy_fits(request.policy, [ArtifactRef(*kind) for kind in _kinds(request, runtimes)])
     if request.out is not None:
         check_destination(request.out)
     return _Run(request, runtimes, watcher)
@@ -272,6 +279,16 @@ def _check_options(request: FitRequest, runtimes: tuple[Runtime, ...]) -> None:
         if name not in infos:
             raise OptionError(f"{', '.join(asked)} is for {name}, which is none of the targets: {', '.join(infos)}.")
         complete_options(infos[name], asked)
+
+
+def _kinds(request: FitRequest, runtimes: tuple[Runtime, ...]) -> Iterator[tuple[str, Precision]]:
+    """Every artifact that may come of a request."""
+    for runtime in runtimes:
+        yield from (
+            (runtime.info.name, precision)
+            for precision in request.precisions
+            if precision in runtime.info.precisions and is_installed(runtime)
+        )
 
 
 class _Run:
@@ -685,6 +702,16 @@ class _Run:
         converted = any(self.is_asked_for(candidate) for candidate in candidates)
         return converted and not any(runs_here(runtime) for runtime in self.runtimes)
 
+    def policy(self, candidates: tuple[Candidate, ...], chosen: frozenset[tuple[str, Precision]]) -> Policy | None:
+        """The policy of the bundle; by default over what fits the budget, or over what is packed where nothing does."""
+        if self.request.policy != "default":
+            return self.request.policy
+        allowed = [one for one in candidates if is_allowed(one, self.request.budget)]
+        usable = allowed or [one for one in candidates if one.evidence is not None]
+        usable += [one for one in candidates if self.is_asked_for(one)]
+        ordered = sorted(usable, key=lambda one: (one.runtime, one.precision) not in chosen)
+        return default_policy([ArtifactRef(one.runtime, one.precision) for one in ordered])
+
     def is_asked_for(self, candidate: Candidate) -> bool:
         """Whether it was converted, not run, for a runtime that the user named: it is packed without evidence."""
         return candidate.not_run is not None and candidate.runtime in (self.request.targets or ())
@@ -705,7 +732,9 @@ class _Run:
         chosen = frozenset((choice.runtime, choice.precision) for choice in result.choices if choice.precision)
         measured = [candidate for candidate in result.candidates if candidate.evidence is not None]
         everything = self.request.keep_all or not chosen
-        packed = [one for one in measured if everything or (one.runtime, one.precision) in chosen]
+        policy = self.policy(result.candidates, chosen)
+        wanted = chosen | _named_by(policy)
+        packed = [one for one in measured if everything or (one.runtime, one.precision) in wanted]
         packed += [one for one in result.candidates if self.is_asked_for(one)]
         kinds = [(one.runtime, one.precision) for one in packed]
         first = next(iter(batches(data.evaluation, GOLDEN_SAMPLES)))
@@ -732,9 +761,17 @@ class _Run:
                     classes=data.evaluation.classes,
                     versions=self.versions,
                     report_html=render_html(result, self.tried()),
+                    policy=policy,
+                    tiers=result.field,
                 ),
                 self.request.out,
             )
+
+
+def _named_by(policy: Policy | None) -> frozenset[tuple[str, Precision]]:
+    """Runtime and precision of the artifacts that a policy chooses among."""
+    variants = () if policy is None else policy.variants
+    return frozenset((one.runtime, one.precision) for variant in variants for one in variant.artifacts)
 
 
 # A layer without noise has an infinite SQNR.

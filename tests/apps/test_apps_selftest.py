@@ -66,7 +66,7 @@ def test_the_vectors_of_a_bundle(selftest, bundle, name):
     shape = (16, 16, 3) if contract.layout is Layout.NHWC else (3, 16, 16)
     found = all_passed(selftest.run([bundle(contract, shape).path]))
     answers = 1 if name == "detector" else 2
-    assert found == {"bundle preprocessing": 2, "bundle postprocessing": answers}
+    assert found == {"bundle preprocessing": 2, "bundle postprocessing": answers, "bundle models": 1}
 
 
 def test_a_wrong_answer_is_told(selftest, tmp_path: Path):
@@ -89,7 +89,7 @@ def test_a_wrong_answer_is_told(selftest, tmp_path: Path):
         (lambda path: (path / "manifest.json").write_text('{"format": "other"}'), "is not a bundle"),
         (lambda path: (path / "manifest.json").write_text('{"format": '), "not JSON"),
         (lambda path: (path / "manifest.json").write_text("[" * 10_000), "too deep"),
-        (lambda path: _change(path, schema_version=4), "schema 4"),
+        (lambda path: _change(path, schema_version=5), "schema 5"),
     ],
     ids=["changed", "missing", "parent", "absolute", "link", "foreign", "truncated", "deep", "newer"],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
 import pytest
 
 from pocketfit.apps import App, Platform, write_app
+from pocketfit.bundle import join_bundles, read_bundle
 from pocketfit.cli.app import run
 from pocketfit.contract import Classes, Contract, Crop, ShorterSide
 from pocketfit.errors import InputError, OutputError
@@ -32,6 +34,17 @@ def test_the_command_writes_code_bundle_vectors_and_policy(source, tmp_path: Pat
     for name in (code, "bundle/manifest.json", "vectors/policy.jsonl", "vectors/whole.json", "policy.json"):
         assert (tmp_path / "app" / name).is_file()
     assert "Build and test it" in capsys.readouterr().out
+
+
+def test_variants_policy_and_signature_of_the_bundle_go_into_the_app(source, tmp_path: Path):
+    policy = default_policy([THERE, replace(THERE, bundle="variants/lite")])
+    joined = join_bundles({"full": source, "lite": source}, policy, tmp_path / "joined")
+    (joined / "manifest.sig").write_bytes(bytes(64))
+    write_app(App(Platform.JAVA, read_bundle(joined)), tmp_path / "app")
+    assert read_bundle(tmp_path / "app/bundle").policy() == policy
+    for name in ("bundle/manifest.sig", "bundle/variants/lite/preprocess.json", "vectors/ed25519.json"):
+        assert (tmp_path / "app" / name).is_file()
+    assert not (tmp_path / "app/policy.json").exists()
 
 
 def test_a_dry_run_names_the_files_and_writes_none(source, tmp_path: Path, capsys):
@@ -68,7 +81,7 @@ def test_a_changed_file_is_left_alone(source, tmp_path: Path):
 
 
 def test_a_policy_over_what_the_bundle_lacks_is_refused(source):
-    with pytest.raises(InputError, match=r"variant full names no artifact of .*onnxruntime int8"):
+    with pytest.raises(InputError, match=r"variant full names litert int8, .* name one of: onnxruntime int8"):
         App(Platform.CPP, source, default_policy([ELSEWHERE]))
 
 

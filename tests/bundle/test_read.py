@@ -60,8 +60,8 @@ def test_the_manifest_of_another_program(bundle: Path) -> None:
 
 
 def test_a_newer_schema(bundle: Path, edit_manifest: Edit) -> None:
-    edit_manifest(bundle, lambda data: data.update(schema_version=4, news="unknown here"))
-    with pytest.raises(InputError, match=r"has manifest schema 4; .* reads up to 3\. Install a newer Pocketfit"):
+    edit_manifest(bundle, lambda data: data.update(schema_version=5, news="unknown here"))
+    with pytest.raises(InputError, match=r"has manifest schema 5; .* reads up to 4\. Install a newer Pocketfit"):
         read_bundle(bundle)
 
 

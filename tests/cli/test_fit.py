@@ -10,6 +10,7 @@ import pytest
 
 from pocketfit.bundle import read_bundle
 from pocketfit.cli.app import run
+from pocketfit.policy import read_policy
 from pocketfit.report.summary import from_json
 from pocketfit.types import Precision
 
@@ -60,6 +61,17 @@ def test_tiers_add_the_table_of_the_field(fit: Fit, tmp_path: Path, capsys: pyte
     assert "The field, predicted" in (tmp_path / "out" / "report.html").read_text()
     assert fit("--tiers=best") == 2
     assert "high, mid, low" in capsys.readouterr().err
+
+
+def test_a_policy_goes_into_the_bundle(fit: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "init", "-o", str(tmp_path / "policy.json")]) == 0
+    assert fit("--policy", str(tmp_path / "policy.json")) == 0
+    assert read_bundle(tmp_path / "out").policy() == read_policy(tmp_path / "policy.json")
+    capsys.readouterr()
+    assert fit("--policy", str(tmp_path / "none.json")) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert fit("--policy", "default", "--strategy", "search") == 2
+    assert "A search ends with one artifact" in capsys.readouterr().err
 
 
 def test_json_is_all_there_is_on_standard_output(fit: Fit, capsys: pytest.CaptureFixture[str]) -> None:

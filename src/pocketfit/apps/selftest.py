@@ -69,16 +69,17 @@ class SelfTest:
 
     command: tuple[str, ...]
 
-    def run(self, paths: Sequence[Path]) -> tuple[int, tuple[Suite, ...], str]:
+    def run(self, paths: Sequence[Path], options: Sequence[str] = ()) -> tuple[int, tuple[Suite, ...], str]:
         """Replay vectors.
 
         Args:
             paths: folders of bundles, files of steps and of policies.
+            options: what is demanded of bundles: --public-key, --least-release, --model-key, each with its value.
 
         Returns:
             The exit code, every suite, and what was written about differences.
         """
-        command = [*self.command, *map(str, paths)]
+        command = [*self.command, *options, *map(str, paths)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
         return done.returncode, tuple(Suite(**json.loads(line)) for line in done.stdout.splitlines()), done.stderr
 

@@ -12,15 +12,17 @@ from shutil import copyfile
 from typing import Any
 
 from pocketfit.apps.platforms import Platform, sources
-from pocketfit.bundle.manifest import MANIFEST
+from pocketfit.bundle.manifest import MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
+from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.bundle.read import Bundle
+from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract.vectors import write_vectors
-from pocketfit.errors import InputError, OutputError
+from pocketfit.errors import OutputError
 from pocketfit.policy.json_form import FILE as POLICY
 from pocketfit.policy.json_form import write_policy
 from pocketfit.policy.spec import Policy
-from pocketfit.policy.vectors import COMMITTED
+from pocketfit.policy.vectors import COMMITTED as POLICIES
 
 __all__ = ["App", "check_app", "write_app"]
 
@@ -35,10 +37,10 @@ class App:
     Args:
         platform: whose code it is.
         bundle: that the app runs.
-        policy: which artifact runs when; None for none.
+        policy: which artifact runs when, in place of the bundle's own; None for that one.
 
     Raises:
-        InputError: the policy names a bundle below the app's own, which only that bundle can bring.
+        InputError: a variant of the policy names no artifact of the bundle.
     """
 
     platform: Platform
@@ -46,22 +48,17 @@ class App:
     policy: Policy | None = None
 
     def __post_init__(self) -> None:
-        if self.policy is None:
-            return
-        there = {(entry.runtime, str(entry.precision)) for entry in self.bundle.manifest.artifacts}
-        for variant in self.policy.variants:
-            named = [(one.runtime, str(one.precision)) for one in variant.artifacts if one.bundle == "."]
-            if not there.intersection(named):
-                raise InputError(
-                    f"the policy's variant {variant.name} names no artifact of {self.bundle.path}, which has "
-                    f"{', '.join(' '.join(one) for one in sorted(there))}. Correct the policy, or fit the model for it"
-                )
+        if self.policy is not None:
+            check_policy_fits(self.policy, self.bundle.artifacts)
 
     def parts(self) -> dict[str, Callable[[Path], Any]]:
         """What each file or folder of the app is written by, by its name."""
         copied = {str(name): source for name, source in sources(self.platform).items()}
-        copied |= {f"bundle/{name}": self.bundle.path / name for name in (MANIFEST, *self.bundle.manifest.files)}
-        copied["vectors/policy.jsonl"] = COMMITTED
+        names = [MANIFEST, *self.bundle.manifest.files]
+        if (self.bundle.path / SIGNATURE).exists():
+            names.append(SIGNATURE)
+        copied |= {f"bundle/{name}": self.bundle.path / name for name in names}
+        copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pocketfit.bundle.files import copy, list_files, write_text
 from pocketfit.bundle.golden import golden_name, write_golden
 from pocketfit.bundle.manifest import (
     FORMAT,
@@ -18,15 +17,18 @@ from pocketfit.bundle.manifest import (
     SCHEMA_VERSION,
     ArtifactEntry,
     EvidenceEntry,
-    FileEntry,
     Manifest,
     ModelEntry,
     Tensor,
+    TierEntry,
 )
+from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.contract import Contract, contract_to_json
 from pocketfit.data.contract.own_vectors import own_vectors
 from pocketfit.data.preprocess import input_size
-from pocketfit.types import Artifact, Candidate, Precision, TensorSpec
+from pocketfit.policy import ArtifactRef, Policy, policy_to_json
+from pocketfit.policy.json_form import FILE as POLICY
+from pocketfit.types import Artifact, Candidate, FieldDevice, Precision, TensorSpec
 
 __all__ = ["Contents", "fill"]
 
@@ -53,6 +55,8 @@ class Contents:
         classes: class names by index; empty when unknown.
         versions: of Pocketfit, Python and the packages that took part.
         report_html: None for none.
+        policy: which artifact runs when; None for none.
+        tiers: what suits which phone, predicted.
     """
 
     model: str
@@ -72,21 +76,28 @@ class Contents:
     report_html: str | None = None
     more_outputs: tuple[TensorSpec, ...] = ()
     more_inputs: tuple[TensorSpec, ...] = ()
+    policy: Policy | None = None
+    tiers: tuple[FieldDevice, ...] = ()
 
 
 def fill(root: Path, contents: Contents) -> Manifest:
-    """Write every file of the bundle into the empty folder `root`, the manifest last."""
+    """Write every file of the bundle into the empty folder `root`, the manifest last.
+
+    Raises:
+        InputError: a variant of the policy names no artifact of the bundle.
+    """
     made = [(candidate, candidate.artifact) for candidate in contents.candidates if candidate.artifact is not None]
     names = _golden_names(contents, made)
     outputs = {names[kind]: values for kind, values in contents.golden_outputs.items() if kind in names}
     golden = write_golden(contents.golden_inputs, outputs, root)
     contract = contents.preprocess
-    preprocess = _write_text(root, "preprocess.json", None if contract is None else contract_to_json(contract))
-    vectors = _write_text(root, "preprocess_vectors.json", None if contract is None else _vectors(contents, contract))
-    labels = _write_text(root, "labels.txt", _labels_text(contents.classes))
+    preprocess = write_text(root, "preprocess.json", None if contract is None else contract_to_json(contract))
+    vectors = write_text(root, "preprocess_vectors.json", None if contract is None else _vectors(contents, contract))
+    labels = write_text(root, "labels.txt", _labels_text(contents.classes))
     plans = {precision: _write_plan(root, precision, text) for precision, text in contents.plans.items()}
     artifacts = tuple(_copy_artifact(root, contents, names, candidate, artifact) for candidate, artifact in made)
-    report = _write_text(root, "report.html", contents.report_html)
+    report = write_text(root, "report.html", contents.report_html)
+    policy = _write_policy(root, contents, artifacts)
     manifest = Manifest(
         format=FORMAT,
         schema_version=SCHEMA_VERSION,
@@ -103,9 +114,11 @@ def fill(root: Path, contents: Contents) -> Manifest:
         artifacts=artifacts,
         report=report,
         versions=contents.versions,
-        files=_list_files(root),
+        policy=policy,
+        tiers=tuple(TierEntry(**dataclasses.asdict(device)) for device in contents.tiers),
+        files=list_files(root),
     )
-    _write_text(root, MANIFEST, manifest.to_json())
+    write_text(root, MANIFEST, manifest.to_json())
     return manifest
 
 
@@ -121,8 +134,15 @@ def _labels_text(classes: tuple[str, ...]) -> str | None:
 
 def _write_plan(root: Path, precision: Precision, text: str) -> str:
     name = f"plans/{precision}.json"
-    _write_text(root, name, text)
+    write_text(root, name, text)
     return name
+
+
+def _write_policy(root: Path, contents: Contents, artifacts: Sequence[ArtifactEntry]) -> str | None:
+    if contents.policy is None:
+        return None
+    check_policy_fits(contents.policy, [ArtifactRef(one.runtime, one.precision) for one in artifacts])
+    return write_text(root, POLICY, policy_to_json(contents.policy))
 
 
 def _golden_names(contents: Contents, made: Sequence[tuple[Candidate, Artifact]]) -> dict[tuple[str, Precision], str]:
@@ -147,9 +167,8 @@ def _copy_artifact(
 ) -> ArtifactEntry:
     kind = (candidate.runtime, candidate.precision)
     folder = f"{candidate.runtime}/{candidate.precision}"
-    (root / folder).mkdir(parents=True)
     for path in artifact.files:
-        _copy(path, root / folder / path.name)
+        copy(path, root / folder / path.name)
     return ArtifactEntry(
         runtime=candidate.runtime,
         precision=candidate.precision,
@@ -168,14 +187,6 @@ def _copy_artifact(
     )
 
 
-def _copy(source: Path, destination: Path) -> None:
-    """Contents alone: whether files may be read by others is for the bundle's folder to say."""
-    if source.is_dir():
-        shutil.copytree(source, destination, copy_function=shutil.copyfile)
-    else:
-        shutil.copyfile(source, destination)
-
-
 def _not_run(candidate: Candidate) -> tuple[str, ...]:
     if candidate.not_run is None:
         return ()
@@ -184,21 +195,3 @@ def _not_run(candidate: Candidate) -> tuple[str, ...]:
 
 def _tensor(spec: TensorSpec) -> Tensor:
     return Tensor(**dataclasses.asdict(spec))
-
-
-def _write_text(root: Path, name: str, text: str | None) -> str | None:
-    if text is None:
-        return None
-    (root / name).parent.mkdir(exist_ok=True)
-    (root / name).write_text(text, encoding="utf-8", newline="\n")
-    return name
-
-
-def _list_files(root: Path) -> dict[str, FileEntry]:
-    files = sorted(path for path in root.rglob("*") if path.is_file())
-    return {path.relative_to(root).as_posix(): _file_entry(path) for path in files}
-
-
-def _file_entry(path: Path) -> FileEntry:
-    with path.open("rb") as stream:
-        return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)

@@ -21,8 +21,10 @@ __all__ = [
     "FORMAT",
     "MANIFEST",
     "SCHEMA_VERSION",
+    "SIGNATURE",
     "AccuracyEntry",
     "ArtifactEntry",
+    "EncryptionEntry",
     "EvidenceEntry",
     "FileEntry",
     "Golden",
@@ -33,19 +35,30 @@ __all__ = [
     "ModelEntry",
     "ParityEntry",
     "Tensor",
+    "TierEntry",
+    "inside",
 ]
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
 FORMAT: Final = "pocketfit-bundle"
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
-def _inside(name: str) -> str:
-    """Refuse a file name that could lead out of the bundle on any system."""
+def inside(name: str) -> str:
+    """Refuse a file name that could lead out of the bundle on any system.
+
+    Raises:
+        ValueError: it could.
+    """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(sign in name for sign in "\\:\0\n"):
         raise ValueError(f"{name!r} is not a relative path inside the bundle, with / between its parts")
     return str(PurePosixPath(name))
+
+
+def _here_or_inside(folder: str) -> str:
+    return folder if folder == "." else inside(folder)
 
 
 def _finite(value: float | None) -> float | None:
@@ -53,7 +66,10 @@ def _finite(value: float | None) -> float | None:
     return value if value is None or math.isfinite(value) else None
 
 
-RelativePath = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, AfterValidator(inside)]
+Folder = Annotated[str, AfterValidator(_here_or_inside)]
+# Part of a folder's name, which some file systems hold in one case alone.
+VariantName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]*$")]
 FiniteOrNull = Annotated[float | None, BeforeValidator(_finite)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -193,15 +209,42 @@ class ArtifactEntry(_Entry):
         return f"{self.runtime} {self.precision}"
 
 
-class Manifest(_Entry):
-    """All of a bundle; `files` lists every file but the manifest itself.
+class TierEntry(_Entry):
+    """See `pocketfit.types.FieldDevice`."""
 
-    In version 1 `preprocess` was written in another form, and there were no vectors of it. In versions 1 and 2 an
-    accuracy had `percent` and `float_percent` instead of `unit`, `value` and `float_value`.
+    tier: str
+    device: str
+    runtime: str | None
+    precision: Precision | None
+    processor: str
+    threads: Count
+    ms: float | None
+    low_ms: float | None
+    high_ms: float | None
+    memory_bytes: Count | None
+    accuracy: float | None
+    drop_points: float | None
+    size_bytes: Count | None
+
+
+class EncryptionEntry(_Entry):
+    """Files that lie encrypted in the bundle, and the bundle's `id`, to which each of them is bound."""
+
+    algorithm: Literal["AES-256-GCM"]
+    id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    files: tuple[RelativePath, ...]
+
+
+class Manifest(_Entry):
+    """All of a bundle; `files` lists every file but the manifest itself and its signature.
+
+    Up to version 3 there were no `release`, `policy`, `variants`, `tiers` and `encryption`. In version 1 `preprocess`
+    was written in another form, and there were no vectors of it. In versions 1 and 2 an accuracy had `percent` and
+    `float_percent` instead of `unit`, `value` and `float_value`.
     """
 
     format: Literal["pocketfit-bundle"]
-    schema_version: Literal[1, 2, 3]
+    schema_version: Literal[1, 2, 3, 4]
     model: ModelEntry
     input: Tensor
     output: Tensor
@@ -215,6 +258,11 @@ class Manifest(_Entry):
     versions: Mapping[str, str]
     more_outputs: tuple[Tensor, ...] = ()
     more_inputs: tuple[Tensor, ...] = ()
+    release: Count = 0
+    policy: RelativePath | None = None
+    variants: Mapping[VariantName, Folder] = Field(default_factory=dict)
+    tiers: tuple[TierEntry, ...] = ()
+    encryption: EncryptionEntry | None = None
     files: Mapping[RelativePath, FileEntry]
 
     @model_validator(mode="after")
@@ -231,10 +279,17 @@ class Manifest(_Entry):
                 raise ValueError(f"{artifact.title} refers to the golden set {artifact.golden!r}, which is not there")
         return self
 
+    @model_validator(mode="after")
+    def _hold_its_own_variant(self) -> Self:
+        if self.variants and list(self.variants.values()).count(".") != 1:
+            raise ValueError("of its variants exactly one has to be the bundle itself, in the folder '.'")
+        return self
+
     def _referred(self) -> Iterator[str]:
-        yield from (
-            name for name in (self.preprocess, self.preprocess_vectors, self.labels, self.report) if name is not None
-        )
+        own = (self.preprocess, self.preprocess_vectors, self.labels, self.report, self.policy)
+        yield from (name for name in own if name is not None)
+        yield from (f"{folder}/{MANIFEST}" for folder in self.variants.values() if folder != ".")
+        yield from () if self.encryption is None else self.encryption.files
         yield from self.plans.values()
         yield from (array.file for array in (self.golden.inputs, *self.golden.expected.values()))
 

@@ -24,11 +24,13 @@ class Kind:
         name: such as "bundle".
         marker: the file in it that says so: JSON with a `format`, and with its other `files` by name.
         format: that the marker names.
+        beside: files that may lie beside the marker, which it does not list.
     """
 
     name: str
     marker: str
     format: str
+    beside: tuple[str, ...] = ()
 
 
 def put(destination: Path, kind: Kind, fill: Callable[[Path], object]) -> Path:
@@ -99,7 +101,7 @@ def _own_files(folder: Path, kind: Kind) -> set[str]:
     with contextlib.suppress(OSError, ValueError):
         data = json.loads((folder / kind.marker).read_bytes())
         if isinstance(data, dict) and data.get("format") == kind.format:
-            return {kind.marker, *data.get("files", ())}
+            return {kind.marker, *kind.beside, *data.get("files", ())}
     return set()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ from pydantic import ValidationError
 
 from pocketfit.bundle.golden import read_array
 from pocketfit.bundle.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, ArtifactEntry, FileEntry, Manifest
+from pocketfit.bundle.policies import check_policy_fits
+from pocketfit.bundle.signature import Trust
 from pocketfit.contract import Contract, contract_from_json
 from pocketfit.errors import InputError, VerificationFailed
+from pocketfit.policy import ArtifactRef, Policy, read_policy
 from pocketfit.types import Artifact, TensorSpec
 
 if TYPE_CHECKING:
@@ -27,13 +31,56 @@ CONTRACTS_SINCE = 2
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are those its manifest lists."""
+    """A bundle whose files are those its manifest lists.
+
+    Args:
+        path: its folder.
+        manifest: what is in it; of several variants, of the first.
+        others: the variants behind the first, by name: bundles in folders below.
+    """
 
     path: Path
     manifest: Manifest
+    others: Mapping[str, Bundle] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of its own variant; empty where there is only one."""
+        return next((name for name, folder in self.manifest.variants.items() if folder == "."), "")
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """All that a policy may choose among, of every variant, the chosen ones first."""
+        folders = {self.manifest.variants[name]: bundle for name, bundle in self.others.items()}
+        return tuple(
+            ArtifactRef(entry.runtime, entry.precision, folder)
+            for folder, bundle in {".": self, **folders}.items()
+            for entry in sorted(bundle.manifest.artifacts, key=lambda entry: not entry.chosen)
+        )
+
+    def policy(self) -> Policy | None:
+        """Which artifact runs when; None where the bundle does not say.
+
+        Raises:
+            InputError: it is no policy, or one of its variants names no artifact of the bundle.
+        """
+        if self.manifest.policy is None:
+            return None
+        policy = read_policy(self.path / self.manifest.policy)
+        check_policy_fits(policy, self.artifacts)
+        return policy
 
     def artifact(self, entry: ArtifactEntry) -> Artifact:
-        """The artifact as a runtime opens it."""
+        """The artifact as a runtime opens it.
+
+        Raises:
+            InputError: it is encrypted.
+        """
+        if self.manifest.encryption is not None:
+            raise InputError(
+                f"the models in {self.path} are encrypted, and no runtime opens them so. `pocketfit verify` takes "
+                "--key-file; for all else, give the bundle that was encrypted"
+            )
         return Artifact(
             runtime=entry.runtime,
             precision=entry.precision,
@@ -71,35 +118,55 @@ class Bundle:
         return read_array(self.manifest.golden.expected[entry.golden], self.path)
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path, trust: Trust | None = None) -> Bundle:
     """Read the manifest and check every file it lists; files it does not list are ignored.
+
+    Args:
+        path: the bundle's folder.
+        trust: what has to be true of it besides; None for nothing.
 
     Raises:
         InputError: no bundle, an invalid manifest, one of a newer schema, or one that names files outside the bundle.
-        VerificationFailed: a file is missing or not the one that was written.
+        VerificationFailed: a file is missing or not the one that was written, or what is demanded is not true.
+        RuntimeMissing: a signature is demanded, and the package cryptography is not installed.
     """
-    manifest = _parse(path, _load(path))
+    trust = Trust() if trust is None else trust
+    content = _load(path)
+    trust.check_signature(path, content)
+    manifest = _parse(path, content)
+    trust.check_release(path, manifest)
     for name, entry in manifest.files.items():
         _check_file(path, name, entry)
-    return Bundle(path, manifest)
+    folders = {name: folder for name, folder in manifest.variants.items() if folder != "."}
+    return Bundle(path, manifest, {name: _read_variant(path, manifest, folder) for name, folder in folders.items()})
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read_variant(path: Path, manifest: Manifest, folder: str) -> Bundle:
+    """A variant whose files were checked already, as those of the bundle that it is in."""
+    variant = _parse(path / folder, _load(path / folder))
+    if variant.variants:
+        raise InputError(f"{path / folder} has variants of its own; join the bundles it was made of instead")
+    for name, entry in variant.files.items():
+        if manifest.files.get(f"{folder}/{name}") != entry:
+            raise VerificationFailed(
+                f"{folder}/{name} is another file to {path / MANIFEST} than to the manifest beside it. "
+                "Join the bundles again"
+            )
+    return Bundle(path / folder, variant)
+
+
+def _load(path: Path) -> bytes:
     try:
-        data = json.loads((path / MANIFEST).read_bytes())
+        return (path / MANIFEST).read_bytes()
     except OSError as error:
         raise InputError(
             f"{path} is not a bundle: cannot read its {MANIFEST} ({error.strerror}). "
             "Name the folder that `pocketfit fit -o` wrote"
         ) from error
-    except ValueError as error:
-        raise InputError(f"{path / MANIFEST} is not JSON ({error}); write the bundle again") from error
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise InputError(f"{path / MANIFEST} belongs to another program: a bundle's says format {FORMAT!r}")
-    return data
 
 
-def _parse(path: Path, data: dict[str, Any]) -> Manifest:
+def _parse(path: Path, content: bytes) -> Manifest:
+    data = _decode(path, content)
     version = data.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise InputError(
@@ -114,6 +181,24 @@ def _parse(path: Path, data: dict[str, Any]) -> Manifest:
         raise InputError(
             f"{path / MANIFEST} is not valid at {where}: {first['msg']}. Write the bundle again"
         ) from error
+
+
+def _decode(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(content, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path / MANIFEST} is not JSON ({error}); write the bundle again") from error
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise InputError(f"{path / MANIFEST} belongs to another program: a bundle's says format {FORMAT!r}")
+    return data
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that is there twice would be one thing to one reader and another to the next."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _check_file(root: Path, name: str, entry: FileEntry) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from pocketfit.bundle.encryption import decrypted
 from pocketfit.bundle.manifest import ArtifactEntry
 from pocketfit.bundle.read import Bundle, read_bundle
+from pocketfit.bundle.signature import Trust
 from pocketfit.data.contract.own_vectors import replay
 from pocketfit.errors import DataError, OptionError, PocketfitError, RuntimeMissing
 from pocketfit.runtimes import all_runtimes, get_runtime, require, why_not_run_here
@@ -81,16 +83,25 @@ class Verification:
         files: number of files whose sha256 was right.
         checks: one per artifact.
         preprocess: of its preprocessing; None where it has none.
+        name: of the variant; empty where there is only one.
+        others: the variants behind the first.
     """
 
     path: Path
     files: int
     checks: tuple[Check, ...]
     preprocess: PreprocessCheck | None = None
+    name: str = ""
+    others: tuple[Verification, ...] = ()
+
+    @property
+    def variants(self) -> tuple[Verification, ...]:
+        """Every variant, itself the first."""
+        return (self, *self.others)
 
     def with_outcome(self, outcome: Outcome) -> tuple[Check, ...]:
-        """The checks that came out so."""
-        return tuple(check for check in self.checks if check.outcome is outcome)
+        """The checks that came out so, of every variant."""
+        return tuple(check for one in self.variants for check in one.checks if check.outcome is outcome)
 
 
 def verify_bundle(
@@ -99,27 +110,45 @@ def verify_bundle(
     runtimes: Sequence[str] | None = None,
     log_dir: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    trust: Trust | None = None,
+    key: bytes | None = None,
 ) -> Verification:
     """Check every file, run every artifact on the golden inputs in a child process, and replay the preprocessing.
+
+    A bundle of several variants is checked variant by variant, and its policy is read.
 
     Args:
         path: the bundle's folder.
         runtimes: names of the runtimes to check; None for all in the bundle.
         log_dir: folder for what the runtimes print, a file per artifact; None keeps it for the reasons only.
         progress: called with the name of each artifact before it is run.
+        trust: a signature and a release that are demanded; None for neither.
+        key: that its models are encrypted with; None where they are not.
 
     Raises:
-        InputError: there is no bundle, or its manifest is not valid.
+        InputError: there is no bundle, its manifest is not valid, its policy cannot be followed, or a key is missing.
         OptionError: a runtime that the bundle does not have.
-        VerificationFailed: a file is missing or not the one that was written.
+        VerificationFailed: a file is missing or not the one that was written, or what is demanded is not true.
+        RuntimeMissing: signatures or encryption, and the package cryptography is not installed.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, trust)
+    bundle.policy()
+    found = []
+    for name, one in {bundle.name: bundle, **bundle.others}.items():
+        with decrypted(one, key) as plain:
+            found.append(replace(_verify(plain, runtimes, log_dir, progress), path=one.path, name=name))
+    return replace(found[0], others=tuple(found[1:]))
+
+
+def _verify(
+    bundle: Bundle, runtimes: Sequence[str] | None, log_dir: Path | None, progress: Callable[[str], None] | None
+) -> Verification:
     entries = select_entries(bundle, runtimes)
     with tempfile.TemporaryDirectory(prefix="pocketfit-verify-") as folder:
         work = Path(folder)
         store_inputs(Samples(bundle.golden_inputs(), labels=None, preprocess=None), work)
         checks = tuple(_check(bundle, entry, work, log_dir, progress) for entry in entries)
-        return Verification(path, len(bundle.manifest.files), checks, _check_preprocess(bundle))
+        return Verification(bundle.path, len(bundle.manifest.files), checks, _check_preprocess(bundle))
 
 
 def _check_preprocess(bundle: Bundle) -> PreprocessCheck | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pocketfit.bundle.contents import Contents, fill
-from pocketfit.bundle.manifest import FORMAT, MANIFEST
+from pocketfit.bundle.manifest import FORMAT, MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
 
 __all__ = ["Contents", "check_destination", "write_bundle"]
 
-BUNDLE = Kind("bundle", MANIFEST, FORMAT)
+BUNDLE = Kind("bundle", MANIFEST, FORMAT, beside=(SIGNATURE,))
 
 
 def write_bundle(contents: Contents, destination: Path) -> Path:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from pocketfit.cli.app_code import app as app_code
+from pocketfit.cli.bundle import bundle
 from pocketfit.cli.check_preprocess import check_preprocess
 from pocketfit.cli.demo import demo
 from pocketfit.cli.devices import devices
@@ -106,6 +107,7 @@ for _verb in VERBS:
     app.command()(_verb)
 app.add_typer(devices, name="devices")
 app.add_typer(policy)
+app.add_typer(bundle)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ def app(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: a new or empty one, or one written so.")],
     policy: Annotated[
-        Path | None, typer.Option(help="policy.json to ship beside the bundle; each variant has to be in it.")
+        Path | None, typer.Option(help="policy.json to ship beside the bundle, in place of the one in it.")
     ] = None,
     dry_run: DryRun = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -61,6 +61,7 @@ from pocketfit.errors import BudgetMissed, OptionError
 
 if TYPE_CHECKING:
     from pocketfit.pipeline import FitRequest
+    from pocketfit.policy import Policy
     from pocketfit.search.field import Tier
     from pocketfit.types import FitResult, Precision
 
@@ -111,6 +112,9 @@ def fit(
         str | None, typer.Option(help="Say what suits which phone: high, mid, low, joined by commas. Predicted.")
     ] = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="Pack every artifact, not only the chosen.")] = False,
+    policy: Annotated[
+        str | None, typer.Option(help="Put a policy.json into the bundle, or default: which artifact runs when.")
+    ] = None,
     report: Report = None,
     strategy: Strategy = "all",
     latency: LatencyOption = None,
@@ -178,9 +182,12 @@ def fit(
         keep_all=keep_all,
         cache=cache,
         tiers=() if tiers is None else _tiers(tiers),
+        policy=_policy(policy),
     )
     asked = SearchOptions(metric, latency, trials, timeout, workers, ray, storage)
     if wants_search(strategy, asked):
+        if policy is not None:
+            raise OptionError("A search ends with one artifact. Leave --policy out; `pocketfit bundle join` takes one.")
         run_search(request, asked, dry_run=dry_run, as_json=as_json, report=report)
     elif dry_run:
         show_intentions(request)
@@ -249,6 +256,14 @@ def show_intentions(request: FitRequest) -> None:
 
     for line in intentions(request):
         typer.echo(line)
+
+
+def _policy(text: str | None) -> Policy | Literal["default"] | None:
+    from pocketfit.policy import read_policy
+
+    if text is None or text == "default":
+        return "default" if text else None
+    return read_policy(Path(text))
 
 
 def _tiers(text: str) -> tuple[Tier, ...]:

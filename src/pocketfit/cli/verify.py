@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketfit.cli.bundle.options import KeyFile, LeastRelease, PublicKey
 from pocketfit.cli.options import AsJson, Cache, InputShape, Weights, parse_names, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
@@ -18,7 +19,7 @@ from pocketfit.types import InputShape as Shape
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pocketfit.bundle import Check, LayerCheck, Verification
+    from pocketfit.bundle import Check, LayerCheck, Trust, Verification
     from pocketfit.verify.layers import LayerMatch, Trace
 
 __all__ = ["verify"]
@@ -40,6 +41,9 @@ def verify(
     model: Annotated[
         str | None, typer.Option(help="With --layers: the MODEL that `pocketfit fit` was given for this bundle.")
     ] = None,
+    public_key: PublicKey = None,
+    least_release: LeastRelease = 0,
+    key_file: KeyFile = None,
     weights: Weights = None,
     input_shape: InputShape = None,
     cache: Cache = None,
@@ -49,13 +53,21 @@ def verify(
 
     Example: pocketfit verify out --runtimes onnxruntime,litert
 
+    Example: pocketfit verify out --public-key keys/public.txt --least-release 3
+
     Example: pocketfit verify out --layers --model net.py:build --weights net.pth
     """
+    from pocketfit.bundle import Trust
+    from pocketfit.bundle.keys import read_model_key, read_public_key
+
+    trust = Trust(None if public_key is None else read_public_key(public_key), least_release)
     wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "`pocketfit runtimes` lists them.")
     if not layers:
         if model is not None:
             raise OptionError(f"--model {model} is used with --layers only. Add --layers, or leave it out.")
-        _verify_answers(bundle, wanted, as_json)
+        _verify_answers(bundle, wanted, trust, read_model_key(key_file), as_json)
+    elif trust != Trust():
+        raise OptionError("--layers looks at no signature. Run `pocketfit verify` without it for that.")
     elif model is None:
         raise OptionError("--layers needs the source model, which is not in the bundle. Add --model, as for fit.")
     else:
@@ -63,32 +75,46 @@ def verify(
         _verify_layers(bundle, wanted, (model, weights, shape), cache, as_json)
 
 
-def _verify_answers(path: Path, runtimes: Sequence[str] | None, as_json: bool) -> None:
+def _verify_answers(path: Path, runtimes: Sequence[str] | None, trust: Trust, key: bytes | None, as_json: bool) -> None:
     from rich.console import Console
 
     from pocketfit.bundle import verify_bundle
 
     with Console(stderr=True).status("Checking the files") as status:
-        result = verify_bundle(path, runtimes=runtimes, progress=lambda name: status.update(f"Running {name}"))
+        result = verify_bundle(
+            path, runtimes=runtimes, progress=lambda name: status.update(f"Running {name}"), trust=trust, key=key
+        )
     if as_json:
         print_json(_as_data(result))
     else:
         _show(result)
+        _tell_signature(path, trust)
     _conclude(result)
+
+
+def _tell_signature(path: Path, trust: Trust) -> None:
+    from pocketfit.bundle.manifest import SIGNATURE
+
+    if trust.public_key is not None:
+        typer.echo(f"signed by {trust.public_key.hex()}")
+    elif (path / SIGNATURE).exists():
+        typer.echo("signed, which was not looked at; give --public-key")
 
 
 def _conclude(result: Verification) -> None:
     from pocketfit.bundle import Outcome
 
-    if result.preprocess is not None and result.preprocess.outcome is Outcome.FAILED:
-        raise VerificationFailed(
-            f"the preprocessing in {result.path} does not give what was written with it: {result.preprocess.reason}. "
-            "Run `pocketfit fit` again, and report it if this Pocketfit wrote the bundle"
-        )
+    for one in result.variants:
+        if one.preprocess is not None and one.preprocess.outcome is Outcome.FAILED:
+            raise VerificationFailed(
+                f"the preprocessing in {one.path} does not give what was written with it: {one.preprocess.reason}. "
+                "Run `pocketfit fit` again, and report it if this Pocketfit wrote the bundle"
+            )
     if failed := result.with_outcome(Outcome.FAILED):
         names = ", ".join(f"{check.runtime} {check.precision}" for check in failed)
+        count = sum(len(one.checks) for one in result.variants)
         raise VerificationFailed(
-            f"{len(failed)} of {len(result.checks)} artifacts in {result.path} failed: {names}. "
+            f"{len(failed)} of {count} artifacts in {result.path} failed: {names}. "
             "Do not ship them; run `pocketfit fit` again"
         )
     if not result.with_outcome(Outcome.PASSED):
@@ -97,7 +123,8 @@ def _conclude(result: Verification) -> None:
 
 def _show(result: Verification) -> None:
     out = console()
-    out.print(f"{result.path}: {result.files} files intact", markup=False, highlight=False)
+    named = f" ({result.name})" if result.name else ""
+    out.print(f"{result.path}{named}: {result.files} files intact", markup=False, highlight=False)
     out.print(_table(result))
     if (preprocess := result.preprocess) is not None:
         said = preprocess.reason or f"{preprocess.vectors} vectors of it give the same bits here"
@@ -105,6 +132,9 @@ def _show(result: Verification) -> None:
     for check in result.checks:
         for said in filter(None, (check.reason, check.delegate)):
             out.print(f"{check.runtime} {check.precision}: {said}", markup=False, highlight=False)
+    for other in result.others:
+        out.print()
+        _show(other)
 
 
 def _table(result: Verification) -> Table:
@@ -140,7 +170,8 @@ def _as_data(result: Verification) -> dict[str, Any]:
         if check["max_error"] is not None and not math.isfinite(check["max_error"]):
             check["max_error"] = None
     preprocess = None if result.preprocess is None else asdict(result.preprocess)
-    return {"path": str(result.path), "files": result.files, "checks": checks, "preprocess": preprocess}
+    data = {"path": str(result.path), "files": result.files, "checks": checks, "preprocess": preprocess}
+    return data | {"variant": result.name, "others": [_as_data(other) for other in result.others]}
 
 
 def _verify_layers(

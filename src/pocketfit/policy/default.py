@@ -1,8 +1,13 @@
-"""A policy to begin from: full, lite when the battery is low, the fastest when hot, intermittent when it is worse."""
+"""A policy to begin from: full, lite when the battery is low, the fastest when hot, intermittent when it is worse.
+
+Of a bundle with several variants, `full`, `fast` and `lite` are those of these names; without them, full is the first
+and the other two the second. Every variant that is left is used in the scene that has its name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from pocketfit.errors import InputError
 from pocketfit.policy.condition import Condition
@@ -14,6 +19,8 @@ __all__ = ["default_policy"]
 
 RUNTIMES = ("litert", "onnxruntime", "ncnn", "mnn", "executorch", "coreml")
 SHIPPED = (Precision.FLOAT16, Precision.INT8)
+LARGEST_FIRST = (Precision.FLOAT16, Precision.FLOAT32, Precision.INT8)
+SMALLEST_FIRST = (Precision.INT8, Precision.FLOAT16, Precision.FLOAT32)
 
 
 def default_policy(artifacts: Iterable[ArtifactRef] | None = None) -> Policy:
@@ -31,13 +38,38 @@ def default_policy(artifacts: Iterable[ArtifactRef] | None = None) -> Policy:
     known = list(artifacts)
     if not known:
         raise InputError("the bundle has no artifact that a policy could choose; fit the model for a runtime first.")
-    return Policy(variants=_variants(known), default=Choice("full"), rules=_rules())
+    groups = _by_folder(known)
+    full, fast, lite, scenes = _roles(list(groups))
+    variants = _variants(groups[full], groups[fast], groups[lite])
+    whole = tuple(Variant(name, _best(groups[name], LARGEST_FIRST)) for name in scenes)
+    return Policy(variants=(*variants, *whole), default=Choice("full"), rules=_rules(scenes))
 
 
-def _variants(artifacts: Sequence[ArtifactRef]) -> tuple[Variant, ...]:
-    full = _best(artifacts, (Precision.FLOAT16, Precision.FLOAT32, Precision.INT8))
-    small = _best(artifacts, (Precision.INT8, Precision.FLOAT16, Precision.FLOAT32))
-    return (Variant("full", full), Variant("fast", small), Variant("lite", small, threads=1))
+def _by_folder(artifacts: Sequence[ArtifactRef]) -> Mapping[str, Sequence[ArtifactRef]]:
+    """By the last part of the bundle's folder, which is empty for the one that ships the policy."""
+    groups: dict[str, list[ArtifactRef]] = {}
+    for artifact in artifacts:
+        groups.setdefault(PurePosixPath(artifact.bundle).name, []).append(artifact)
+    return groups
+
+
+def _roles(names: Sequence[str]) -> tuple[str, str, str, tuple[str, ...]]:
+    """Who is full, fast and lite, and who is left for scenes."""
+    full = "full" if "full" in names else names[0]
+    left = [name for name in names if name != full]
+    lite = "lite" if "lite" in left else (left or [full])[0]
+    fast = "fast" if "fast" in left else lite
+    return full, fast, lite, tuple(name for name in left if name not in (fast, lite, ""))
+
+
+def _variants(
+    full: Sequence[ArtifactRef], fast: Sequence[ArtifactRef], lite: Sequence[ArtifactRef]
+) -> tuple[Variant, ...]:
+    return (
+        Variant("full", _best(full, LARGEST_FIRST)),
+        Variant("fast", _best(fast, SMALLEST_FIRST)),
+        Variant("lite", _best(lite, SMALLEST_FIRST), threads=1),
+    )
 
 
 def _best(artifacts: Sequence[ArtifactRef], order: Sequence[Precision]) -> tuple[ArtifactRef, ...]:
@@ -48,8 +80,8 @@ def _best(artifacts: Sequence[ArtifactRef], order: Sequence[Precision]) -> tuple
     return tuple(min(group, key=lambda one: order.index(one.precision)) for group in by_runtime.values())
 
 
-def _rules() -> tuple[Rule, ...]:
-    """Heat first, because a throttled phone is slow for everyone; then the battery, then the user's wish."""
+def _rules(scenes: Sequence[str]) -> tuple[Rule, ...]:
+    """Heat first, because a throttled phone is slow for everyone; then the scene, the battery, the user's wish."""
     heat = Sensor.THERMAL_STATUS
     intermittent = Choice("lite", Run(on_ms=1_000, period_ms=4_000), dwell_ms=30_000)
     discharging = Condition(equals=False, unknown=True)
@@ -57,6 +89,7 @@ def _rules() -> tuple[Rule, ...]:
         Rule("critical", {heat: Condition(at_least=4, leave_below=3)}, Choice("lite", Run(on_ms=0)), urgent=True),
         Rule("severe", {heat: Condition(at_least=3, leave_below=2)}, intermittent, urgent=True),
         Rule("memory", {Sensor.MEMORY_PRESSURE: Condition(at_least=2, leave_below=1)}, Choice("lite"), urgent=True),
+        *(Rule(name, {Sensor.SCENE: Condition(any_of=(name,))}, Choice(name)) for name in scenes),
         Rule(
             "battery-low",
             {Sensor.BATTERY_PERCENT: Condition(at_most=19, leave_above=24), Sensor.CHARGING: discharging},

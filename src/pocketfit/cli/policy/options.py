@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,8 @@ PolicyPath = Annotated[Path, typer.Argument(metavar="POLICY", help="The policy.j
 BundlePath = Annotated[Path | None, typer.Option("--bundle", help="Folder that `pocketfit fit -o` wrote.")]
 
 
-def artifacts_of(bundle: Path, folders: Iterable[str] = (".",)) -> list[ArtifactRef]:
-    """The artifacts of a bundle and of those in folders below it, the chosen ones first.
+def artifacts_of(bundle: Path, folders: Iterable[str] = ()) -> list[ArtifactRef]:
+    """The artifacts of a bundle, of its variants and of bundles in other folders below it, the chosen ones first.
 
     Args:
         bundle: the folder that ships the policy.
@@ -29,11 +30,9 @@ def artifacts_of(bundle: Path, folders: Iterable[str] = (".",)) -> list[Artifact
         VerificationFailed: a file is missing or not the one that was written.
     """
     from pocketfit.bundle import read_bundle
-    from pocketfit.policy import ArtifactRef
 
-    found = []
-    for folder in dict.fromkeys(folders):
-        entries = read_bundle(bundle / folder).manifest.artifacts
-        ordered = sorted(entries, key=lambda entry: not entry.chosen)
-        found += [ArtifactRef(entry.runtime, entry.precision, folder) for entry in ordered]
+    found = list(read_bundle(bundle).artifacts)
+    known = {artifact.bundle for artifact in found}
+    for folder in dict.fromkeys(name for name in folders if name not in known):
+        found += [replace(artifact, bundle=folder) for artifact in read_bundle(bundle / folder).artifacts]
     return found

@@ -57,7 +57,34 @@ inline bool replay_answer(const Json& answer, pocketfit::Postprocessor& postproc
     return same_answers(postprocessor.boxes(first.data(), scores.data(), count, scores.size() / count, where), expected, contract);
 }
 
-inline std::vector<Suite> replay_bundle(const pocketfit::Bundle& bundle) {
+// Every file of every artifact, opened as an app does; nothing where it is encrypted and there is no key.
+inline std::vector<Suite> replay_models(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
+    Suite models{"bundle models"};
+    if (bundle.is_encrypted() && !key) return {};
+    for (const Json& artifact : bundle.manifest().at("artifacts").items()) {
+        const std::string &runtime = artifact.at("runtime").string(), &precision = artifact.at("precision").string();
+        for (const pocketfit::ModelFile& file : bundle.load(runtime, precision, key)) models.count(!file.bytes.empty(), file.name);
+    }
+    return {models};
+}
+
+// Every variant of the policy has an artifact in the bundle's folder that it names.
+inline std::vector<Suite> replay_policy_of(const pocketfit::Bundle& bundle) {
+    Suite variants{"bundle policy"};
+    if (!bundle.has("policy")) return {};
+    for (const pocketfit::Variant& variant : bundle.policy().variants) {
+        bool found = false;
+        for (const pocketfit::ArtifactRef& one : variant.artifacts) {
+            const pocketfit::Bundle& where = bundle.of(one);
+            bool is_its_name = where.name().empty() || &bundle.variant(where.name()) == &where;
+            found = found || (is_its_name && !where.files(one.runtime, one.precision).empty());
+        }
+        variants.count(found, variant.name);
+    }
+    return {variants};
+}
+
+inline std::vector<Suite> replay_contract(const pocketfit::Bundle& bundle) {
     Suite inputs{"bundle preprocessing"}, answers{"bundle postprocessing"};
     if (!bundle.has("preprocess_vectors")) return {};
     Json vectors = Json::parse(bundle.read("preprocess_vectors"));
@@ -68,6 +95,23 @@ inline std::vector<Suite> replay_bundle(const pocketfit::Bundle& bundle) {
     for (const Json& answer : vectors.at("answers").items())
         answers.count(replay_answer(answer, postprocessor), "answer " + std::to_string(answers.total));
     return {inputs, answers};
+}
+
+inline std::vector<Suite> replay_variant(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
+    std::vector<Suite> suites = replay_contract(bundle);
+    for (Suite& suite : replay_models(bundle, key)) suites.push_back(suite);
+    return suites;
+}
+
+inline std::vector<Suite> replay_bundle(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
+    std::vector<Suite> suites = replay_variant(bundle, key);
+    for (Suite& suite : replay_policy_of(bundle)) suites.push_back(suite);
+    for (const pocketfit::Bundle& other : bundle.others())
+        for (Suite& suite : replay_variant(other, key)) {
+            suite.name += " of " + other.name();
+            suites.push_back(suite);
+        }
+    return suites;
 }
 
 }  // namespace selftest

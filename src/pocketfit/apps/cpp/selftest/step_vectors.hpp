@@ -2,6 +2,7 @@
 #pragma once
 
 #include "bundle_vectors.hpp"
+#include "integrity_vectors.hpp"
 
 namespace selftest {
 
@@ -146,7 +147,8 @@ inline Suite replay_step(const Json& file) {
     static constexpr Step steps[] = {
         {"yuv", replay_yuv},           {"orientation", replay_orientation},   {"resize", replay_resize},
         {"geometry", replay_geometry}, {"luma", replay_luma},                 {"tables", replay_table},
-        {"whole", replay_whole},       {"quantization", replay_quantization}, {"answers", replay_answers}};
+        {"whole", replay_whole},       {"quantization", replay_quantization}, {"answers", replay_answers},
+        {"ed25519", replay_ed25519},   {"aes_gcm", replay_aes_gcm}};
     for (const Step& step : steps) {
         if (step.name != file.at("step").string()) continue;
         Suite suite{step.name};

@@ -125,6 +125,7 @@ private:
             skip_space();
             std::string name = parse_string();
             need(':');
+            if (value.find(name) != nullptr) fail("a key is there twice");
             value.members_.emplace_back(std::move(name), parse_value(depth + 1));
         } while (take(','));
         need('}');

@@ -161,7 +161,9 @@ public final class Json {
                 skipSpace();
                 String name = string();
                 need(':');
-                members.put(name, new Json(value(depth + 1)));
+                if (members.put(name, new Json(value(depth + 1))) != null) {
+                    throw failure("a key is there twice");
+                }
             } while (take(','));
             need('}');
             return members;

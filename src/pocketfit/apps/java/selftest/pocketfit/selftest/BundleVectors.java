@@ -3,25 +3,75 @@ package pocketfit.selftest;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import pocketfit.Bundle;
 import pocketfit.Contract;
 import pocketfit.Image;
 import pocketfit.Json;
+import pocketfit.Policy;
 import pocketfit.Preprocessor;
 
-/** The preprocess_vectors.json of a bundle. */
+/** The preprocess_vectors.json of a bundle and its variants, and their models. */
 final class BundleVectors {
     private BundleVectors() {}
 
-    static List<Suite> replay(Bundle bundle) throws IOException {
+    static List<Suite> replay(Bundle bundle, boolean hasModelKey) throws IOException {
+        List<Suite> suites = new ArrayList<>(replay(bundle, "", hasModelKey));
+        if (bundle.has("policy")) {
+            suites.add(replayPolicy(bundle));
+        }
+        for (Map.Entry<String, Bundle> other : bundle.others().entrySet()) {
+            suites.addAll(replay(other.getValue(), " of " + other.getKey(), hasModelKey));
+        }
+        return suites;
+    }
+
+    private static List<Suite> replay(Bundle bundle, String whose, boolean hasModelKey) throws IOException {
+        List<Suite> suites = new ArrayList<>(replayContract(bundle, whose));
+        if (hasModelKey || !bundle.isEncrypted()) {
+            suites.add(replayModels(bundle, whose));
+        }
+        return suites;
+    }
+
+    /** Every file of every artifact, opened as an app does. */
+    private static Suite replayModels(Bundle bundle, String whose) throws IOException {
+        Suite models = new Suite("bundle models" + whose);
+        for (Json artifact : bundle.manifest().at("artifacts").items()) {
+            Map<String, byte[]> files =
+                    bundle.load(artifact.at("runtime").string(), artifact.at("precision").string());
+            for (Map.Entry<String, byte[]> file : files.entrySet()) {
+                models.count(file.getValue().length > 0, file.getKey());
+            }
+        }
+        return models;
+    }
+
+    /** Every variant of the policy has an artifact in the bundle's folder that it names. */
+    private static Suite replayPolicy(Bundle bundle) throws IOException {
+        Suite variants = new Suite("bundle policy");
+        for (Policy.Variant variant : bundle.policy().variants) {
+            boolean found = false;
+            for (Policy.ArtifactRef one : variant.artifacts) {
+                Bundle where = bundle.of(one);
+                boolean isItsName = where.name().isEmpty() || bundle.variant(where.name()) == where;
+                found |= isItsName && !where.files(one.runtime, one.precision).isEmpty();
+            }
+            variants.count(found, variant.name);
+        }
+        return variants;
+    }
+
+    private static List<Suite> replayContract(Bundle bundle, String whose) throws IOException {
         if (!bundle.has("preprocess_vectors")) {
             return Collections.emptyList();
         }
-        Suite inputs = new Suite("bundle preprocessing");
-        Suite answers = new Suite("bundle postprocessing");
+        Suite inputs = new Suite("bundle preprocessing" + whose);
+        Suite answers = new Suite("bundle postprocessing" + whose);
         Json vectors = Json.parse(bundle.read("preprocess_vectors"));
         Contract contract = bundle.contract();
         Preprocessor preprocessor = new Preprocessor(contract);

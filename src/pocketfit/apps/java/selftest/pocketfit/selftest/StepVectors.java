@@ -45,6 +45,10 @@ final class StepVectors {
                 return whole(test);
             case "answers":
                 return answers(test);
+            case "ed25519":
+                return IntegrityVectors.ed25519(test);
+            case "aes_gcm":
+                return IntegrityVectors.aesGcm(test);
             default:
                 throw new PocketfitException("the step " + step + " is not known");
         }

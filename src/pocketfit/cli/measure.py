@@ -1,28 +1,41 @@
-"""`pocketfit measure`: the artifacts of a bundle timed on this host, or on a phone over adb."""
+"""`pocketfit measure`: the artifacts of a bundle timed on this host, on a phone over adb, or in a browser."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pocketfit.cli.in_browser import CAUTION, Golden, Invitation, check_golden, opened
 from pocketfit.cli.options import AsJson, check_count, parse_names
 from pocketfit.cli.output import console, print_json, table
-from pocketfit.errors import OptionError, PocketfitError
+from pocketfit.errors import OptionError, PocketfitError, VerificationFailed
 
 if TYPE_CHECKING:
+    from pocketfit.bundle import Bundle
+    from pocketfit.bundle.manifest import ArtifactEntry
     from pocketfit.devices.measure.place import Condition, Measured, Place, Round
-    from pocketfit.types import Artifact
 
 __all__ = ["measure"]
 
 ANY = "any"
 WORDS = ("artifact", "threads")
 FIGURES = ("latency", "of", "at the end", "rounds")
+GOLDEN = "golden answers"
+# Whose artifacts a browser runs; a test compares it with the releases that are pinned.
+BROWSER_RUNTIMES = ("onnxruntime", "litert")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the table; golden answers where the place was asked for them."""
+
+    measured: Measured
+    golden: Golden | None
 
 
 def measure(
@@ -34,6 +47,9 @@ def measure(
         list[str] | None,
         typer.Option(help="RUNTIME=PROGRAM that times it on the phone, such as litert=benchmark_model. Repeatable."),
     ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="In the browser of a phone, which opens the page that is served here.")
+    ] = False,
     runtimes: Annotated[str | None, typer.Option(help="These only, joined by commas.")] = None,
     threads: Annotated[str, typer.Option(help="Counts, joined by commas.")] = "1",
     runs: Annotated[int, typer.Option(help="Inferences of a round.")] = 50,
@@ -41,34 +57,46 @@ def measure(
     folder: Annotated[
         str, typer.Option(help="On the phone, where shells may run programs; nothing stays there.")
     ] = "/data/local/tmp",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of this host, for --browser: without it, the one in its network; 127.0.0.1 for adb reverse."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Likewise; 0 takes any that is free.")] = 0,
+    wait: Annotated[float, typer.Option(help="Minutes to wait for the browser.")] = 10.0,
+    web_runtimes: Annotated[
+        Path | None, typer.Option(help="Folder with the runtimes for browsers, where this installation has none.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Time the artifacts of a bundle on this host or on a phone, once or for minutes.
+    """Time the artifacts of a bundle on this host, on a phone over adb or in its browser, once or for minutes.
 
     Example: pocketfit measure bundle --adb any --runner litert=benchmark_model --threads 1,4 --minutes 5
-    """
-    from pocketfit.devices.measure.place import measure_at
 
+    Example: pocketfit measure bundle --browser --runtimes litert
+    """
     check_count("--runs", runs)
     counts = _counts(threads)
     programs = dict(_program(text) for text in runner or ())
-    found, failed = [], []
-    with _place(adb, programs, folder) as place:
-        wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "")
-        for artifact in _artifacts(bundle, wanted or (tuple(programs) if adb else None)):
-            for count in counts:
-                try:
-                    found.append(
-                        measure_at(place, artifact, threads=count, runs=runs, seconds=60 * minutes, watch=_tell)
-                    )
-                except PocketfitError as error:
-                    failed.append(f"{artifact.runtime} {artifact.precision}, {count} threads: {error}")
-    if as_json:
-        print_json({"measured": [_to_json(one) for one in found], "failed": failed})
-    else:
-        _print(found, failed)
-    if not found:
-        raise PocketfitError("Nothing was measured:\n" + "\n".join(failed))
+    if browser and (adb or programs):
+        raise OptionError("--browser needs neither --adb nor --runner: the phone opens a page. Leave them out.")
+    wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "")
+    usual = BROWSER_RUNTIMES if browser else tuple(programs) if adb else None
+    read, entries = _entries(bundle, wanted or usual)
+    rows, failed = list[_Row](), list[str]()
+    with ExitStack() as stack:
+        if browser:
+            invitation = Invitation(address, port, wait, web_runtimes)
+            page = stack.enter_context(opened([read.artifact(entry) for entry in entries], invitation))
+        place = page if browser else stack.enter_context(_place(adb, programs, folder))
+        for entry, count in product(entries, counts):
+            try:
+                golden = check_golden(page, read, entry, count) if browser else None
+                timed = measure_at(
+                    place, read.artifact(entry), threads=count, runs=runs, seconds=60 * minutes, watch=_tell
+                )
+                rows.append(_Row(timed, golden))
+            except PocketfitError as error:
+                failed.append(f"{entry.title}, {count} threads: {error}")
 
 
 def _counts(text: str) -> list[int]:

@@ -62,9 +62,9 @@ class Golden:
     passed: bool
 
     def __str__(self) -> str:
-        """Such as "off by 1.2e-05, 0.0018 allowed"."""
-        off = "no number" if self.max_error is None else f"off by {self.max_error:.2g}"
-        return f"{'' if self.passed else 'WRONG: '}{off}, {self.tolerance:.2g} allowed"
+        """Such as "1.2e-05 (0.0018)": how much they are off, and how much they may be."""
+        off = "infinity" if self.max_error is None else f"{self.max_error:.2g}"
+        return f"{'' if self.passed else 'WRONG: '}{off} ({self.tolerance:.2g})"
 
 
 @contextmanager
@@ -106,8 +106,8 @@ def _invite(place: InBrowser) -> None:
         return
     _draw(place.url)
     typer.echo(
-        "The browser warns of the certificate, which was made for this measurement alone: go on to the page. Its SHA-256 "
-        f"fingerprint is\n  {place.fingerprint}",
+        "The browser warns of the certificate, which was made for this measurement alone: go on to the page. "
+        f"Its SHA-256 fingerprint is\n  {place.fingerprint}",
         err=True,
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,7 @@ __all__ = ["measure"]
 ANY = "any"
 WORDS = ("artifact", "threads")
 FIGURES = ("latency", "of", "at the end", "rounds")
-GOLDEN = "golden answers"
+IN_BROWSER = (WORDS, ("answers off by (allowed)", "in the browser", *FIGURES[1:]))
 # Whose artifacts a browser runs; a test compares it with the releases that are pinned.
 BROWSER_RUNTIMES = ("onnxruntime", "litert")
 
@@ -59,7 +60,9 @@ def measure(
     ] = "/data/local/tmp",
     address: Annotated[
         str | None,
-        typer.Option(help="Of this host, for --browser: without it, the one in its network; 127.0.0.1 for adb reverse."),
+        typer.Option(
+            help="Of this host, for --browser: without it, the one in its network; 127.0.0.1 for adb reverse."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Likewise; 0 takes any that is free.")] = 0,
     wait: Annotated[float, typer.Option(help="Minutes to wait for the browser.")] = 10.0,
@@ -79,24 +82,49 @@ def measure(
     programs = dict(_program(text) for text in runner or ())
     if browser and (adb or programs):
         raise OptionError("--browser needs neither --adb nor --runner: the phone opens a page. Leave them out.")
-    wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "")
     usual = BROWSER_RUNTIMES if browser else tuple(programs) if adb else None
-    read, entries = _entries(bundle, wanted or usual)
-    rows, failed = list[_Row](), list[str]()
-    with ExitStack() as stack:
-        if browser:
-            invitation = Invitation(address, port, wait, web_runtimes)
-            page = stack.enter_context(opened([read.artifact(entry) for entry in entries], invitation))
-        place = page if browser else stack.enter_context(_place(adb, programs, folder))
-        for entry, count in product(entries, counts):
+    read, entries = _entries(bundle, usual if runtimes is None else parse_names("--runtimes", runtimes, ""))
+    work = _Work(read, tuple(product(entries, counts)), runs, 60 * minutes)
+    if browser:
+        with opened([read.artifact(entry) for entry in entries], Invitation(address, port, wait, web_runtimes)) as page:
+            rows, failed = work.done_at(page, lambda entry, count: check_golden(page, read, entry, count))
+    else:
+        with _place(adb, programs, folder) as place:
+            rows, failed = work.done_at(place, lambda entry, count: None)
+    if as_json:
+        print_json({"measured": [_to_json(row) for row in rows], "failed": failed})
+    else:
+        _print(rows, failed)
+    _conclude(rows, failed)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be measured, wherever that is: artifacts, each with a count of threads."""
+
+    bundle: Bundle
+    pairs: Sequence[tuple[ArtifactEntry, int]]
+    runs: int
+    seconds: float
+
+    def done_at(
+        self, place: Place, golden: Callable[[ArtifactEntry, int], Golden | None]
+    ) -> tuple[list[_Row], list[str]]:
+        """A row for each that could be measured, and why for each that could not."""
+        rows, failed = list[_Row](), list[str]()
+        for entry, count in self.pairs:
+            typer.echo(f"{entry.title}, threads: {count}", err=True)
             try:
-                golden = check_golden(page, read, entry, count) if browser else None
-                timed = measure_at(
-                    place, read.artifact(entry), threads=count, runs=runs, seconds=60 * minutes, watch=_tell
-                )
-                rows.append(_Row(timed, golden))
+                rows.append(_Row(golden=golden(entry, count), measured=self._measured(place, entry, count)))
             except PocketfitError as error:
                 failed.append(f"{entry.title}, {count} threads: {error}")
+        return rows, failed
+
+    def _measured(self, place: Place, entry: ArtifactEntry, threads: int) -> Measured:
+        from pocketfit.devices.measure.place import measure_at
+
+        artifact = self.bundle.artifact(entry)
+        return measure_at(place, artifact, threads=threads, runs=self.runs, seconds=self.seconds, watch=_tell)
 
 
 def _counts(text: str) -> list[int]:
@@ -129,7 +157,7 @@ def _place(adb: str | None, programs: Mapping[str, Path], folder: str) -> Iterat
         yield phone
 
 
-def _artifacts(path: Path, wanted: Sequence[str] | None) -> list[Artifact]:
+def _entries(path: Path, wanted: Sequence[str] | None) -> tuple[Bundle, list[ArtifactEntry]]:
     from pocketfit.bundle import read_bundle
 
     bundle = read_bundle(path)
@@ -137,34 +165,50 @@ def _artifacts(path: Path, wanted: Sequence[str] | None) -> list[Artifact]:
     chosen = [entry for entry in bundle.manifest.artifacts if wanted is None or entry.runtime in wanted]
     if not chosen:
         raise OptionError(f"{path} has no artifact for {', '.join(wanted or ())}. It has: {', '.join(there)}.")
-    return [bundle.artifact(entry) for entry in chosen]
+    return bundle, chosen
 
 
 def _tell(seconds: float, done: Round) -> None:
     typer.echo(f"  {seconds:6.1f} s   {done.ms:.4g} ms, {done.statistic} of {done.runs}", err=True)
 
 
-def _to_json(one: Measured) -> dict[str, Any]:
-    rounds = [{"seconds": seconds, **asdict(done)} for seconds, done in one.rounds]
-    return {**asdict(one), "rounds": rounds}
+def _to_json(row: _Row) -> dict[str, Any]:
+    rounds = [{"seconds": seconds, **asdict(done)} for seconds, done in row.measured.rounds]
+    golden = {} if row.golden is None else {"golden": asdict(row.golden)}
+    return {**asdict(row.measured), "rounds": rounds, **golden}
 
 
-def _print(found: Sequence[Measured], failed: Sequence[str]) -> None:
+def _print(rows: Sequence[_Row], failed: Sequence[str]) -> None:
     out = console()
-    out.print(table([_row(one) for one in found], WORDS, FIGURES))
-    lines = [f"Measured on {found[0].where}."] if found else []
-    lines += [f"before: {_words(found[0].before)}; after: {_words(found[-1].after)}"] if found else []
+    checked = any(row.golden for row in rows)
+    out.print(table([_cells(row) for row in rows], *(IN_BROWSER if checked else (WORDS, FIGURES))))
+    lines = [f"Measured on {rows[0].measured.where}."] if rows else []
+    lines += [f"before: {_words(rows[0].measured.before)}; after: {_words(rows[-1].measured.after)}"] if rows else []
+    lines += [CAUTION] if checked else []
     for line in (*lines, *(f"not measured: {one}" for one in failed)):
         out.print(line, markup=False, highlight=False)
 
 
-def _row(one: Measured) -> tuple[str, ...]:
+def _cells(row: _Row) -> tuple[str, ...]:
     from pocketfit.search.units import milliseconds
 
+    one = row.measured
     of = f"{one.first.statistic} of {one.first.runs}"
     last = f"{milliseconds(one.last.ms)}, {one.last.ms / one.first.ms - 1:+.0%}"
+    golden = () if row.golden is None else (str(row.golden),)
     figures = (milliseconds(one.first.ms), of, last, str(len(one.rounds)))
-    return (f"{one.runtime} {one.precision}", str(one.threads), *figures)
+    return (f"{one.runtime} {one.precision}", str(one.threads), *golden, *figures)
+
+
+def _conclude(rows: Sequence[_Row], failed: Sequence[str]) -> None:
+    if not rows:
+        raise PocketfitError("Nothing was measured:\n" + "\n".join(failed))
+    wrong = [f"{row.measured.runtime} {row.measured.precision}" for row in rows if row.golden and not row.golden.passed]
+    if wrong:
+        raise VerificationFailed(
+            f"In this browser, {', '.join(dict.fromkeys(wrong))} does not give the bundle's golden answers. Run "
+            "`pocketfit verify` on the bundle: if it passes, the browser's runtime is at fault."
+        )
 
 
 def _words(one: Condition) -> str:

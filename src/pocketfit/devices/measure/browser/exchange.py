@@ -13,8 +13,8 @@ from pocketfit.errors import PocketfitError
 
 __all__ = ["Exchange", "Material", "Refused"]
 
-# Long enough for a phone to load a runtime over a slow network, and for one inference of a large model: while they last,
-# its page says nothing.
+# Long enough for a phone to load a runtime over a slow network, and for one inference of a large model: while they
+# last, its page says nothing.
 SILENT_S = 120.0
 # A page that waits for a job hears at once that none will come.
 FAREWELL_S = 1.0
@@ -224,8 +224,8 @@ class Exchange:
             left = self._heard + self._silent_s - time.monotonic()
             if left <= 0:
                 raise PocketfitError(
-                    f"the page has said nothing for {self._silent_s:g} s: it was closed, or the phone went to sleep. Run "
-                    "this again, and keep the page in front and the screen on"
+                    f"the page has said nothing for {self._silent_s:g} s: it was closed, or the phone went to sleep. "
+                    "Run this again, and keep the page in front and the screen on"
                 )
             self._changed.wait(left)
         return self._done

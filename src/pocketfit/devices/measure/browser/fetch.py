@@ -1,7 +1,7 @@
 """`python -m pocketfit.devices.measure.browser.fetch [FOLDER]`: put the pinned runtimes for browsers into a folder.
 
-The only code of Pocketfit that downloads, and nothing calls it: it is run by hand, once, or before a wheel is built that
-is to have them inside. Every release must have the sha512 that `web_runtimes.json` pins.
+The only code of Pocketfit that downloads, and nothing calls it: it is run by hand, once, or before a wheel is built
+that is to have them inside. Every release must have the sha512 that `web_runtimes.json` pins.
 """
 
 from __future__ import annotations

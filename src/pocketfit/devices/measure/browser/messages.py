@@ -1,9 +1,8 @@
-"""What goes between the waiting command and the page, as JSON; what the page says is not trusted before it is read here."""
+"""What goes between the waiting command and the page, as JSON; what a page says is checked here."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -67,7 +66,7 @@ class Done(_Said):
         battery: behind it.
     """
 
-    times_ms: Annotated[Sequence[Milliseconds], Field(max_length=100_000)] = ()
+    times_ms: Annotated[tuple[Milliseconds, ...], Field(max_length=100_000)] = ()
     group: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     error: Words = ""
     battery: Battery | None = None

@@ -1,7 +1,7 @@
 """The runtimes' builds for browsers: which releases, where they lie, and that they are those.
 
-They come from npm and are in no Python package, so they are pinned in `web_runtimes.json` by release and by the sha512 of
-the package and of every file. Nothing here downloads: see `fetch`.
+They come from npm and are in no Python package, so they are pinned in `web_runtimes.json` by release and by the sha512
+of the package and of every file. Nothing here downloads: see `fetch`.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class Server:
             self._http = _Listening((address, port), _Handler)
         except OSError as error:
             raise OptionError(
-                f"This host cannot listen on {address}, port {port}: {error.strerror or error}. Name an address of this "
-                "host with --address, and a free port with --port; 0 takes any."
+                f"This host cannot listen on {address}, port {port}: {error.strerror or error}. Name an address of "
+                "this host with --address, and a free port with --port; 0 takes any."
             ) from error
         self._http.pocketfit = self
         if secure is not None:

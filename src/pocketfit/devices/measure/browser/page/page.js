@@ -93,7 +93,10 @@ async function frameFor(job) {
   return runner;
 }
 
-const median = (times) => times.toSorted((one, other) => one - other)[times.length >> 1];
+function median(times) {
+  const sorted = [...times].sort((one, other) => one - other);
+  return (sorted[(times.length - 1) >> 1] + sorted[times.length >> 1]) / 2;
+}
 
 async function doJob(job, show) {
   show("loading …");

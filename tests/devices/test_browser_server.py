@@ -30,7 +30,7 @@ def job(number: int = 0) -> Job:
 @pytest.fixture
 def server() -> Iterator[Server]:
     # A page that is silent for longer than a test may take is gone.
-    with Server(HERE, 0, Exchange(silent_s=20), {"onnxruntime-web/a.wasm": b"wasm"}, None) as server:
+    with Server(HERE, 0, Exchange(silent_s=20, farewell_s=0), {"onnxruntime-web/a.wasm": b"wasm"}, None) as server:
         yield server
 
 

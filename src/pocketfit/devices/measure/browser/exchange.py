@@ -48,10 +48,12 @@ class Exchange:
 
     Args:
         silent_s: seconds without a word after which the page counts as gone.
+        farewell_s: seconds in which it may hear of the end.
     """
 
-    def __init__(self, silent_s: float = SILENT_S) -> None:
+    def __init__(self, silent_s: float = SILENT_S, farewell_s: float = FAREWELL_S) -> None:
         self._silent_s = silent_s
+        self._farewell_s = farewell_s
         self._changed = Condition()
         self._key = ""
         self._hello: Hello | None = None
@@ -119,7 +121,7 @@ class Exchange:
             self._over = True
             self._changed.notify_all()
             if self._key:
-                self._changed.wait_for(lambda: self._told, FAREWELL_S)
+                self._changed.wait_for(lambda: self._told, self._farewell_s)
 
     def greet(self, key: str, hello: Hello) -> str:
         """For the page: come in.

@@ -80,8 +80,7 @@ def measure(
     check_count("--runs", runs)
     counts = _counts(threads)
     programs = dict(_program(text) for text in runner or ())
-    if browser and (adb or programs):
-        raise OptionError("--browser needs neither --adb nor --runner: the phone opens a page. Leave them out.")
+    _check_place(adb, programs, browser)
     usual = BROWSER_RUNTIMES if browser else tuple(programs) if adb else None
     read, entries = _entries(bundle, usual if runtimes is None else parse_names("--runtimes", runtimes, ""))
     work = _Work(read, tuple(product(entries, counts)), runs, 60 * minutes)
@@ -141,18 +140,23 @@ def _program(text: str) -> tuple[str, Path]:
     return runtime, Path(path)
 
 
+def _check_place(adb: str | None, programs: Mapping[str, Path], browser: bool) -> None:
+    if browser and (adb or programs):
+        raise OptionError("--browser needs neither --adb nor --runner: the phone opens a page. Leave them out.")
+    if programs and adb is None:
+        raise OptionError("--runner is for phones. Add --adb, or leave it out: this host runs artifacts itself.")
+    if adb is not None and not programs:
+        raise OptionError("--adb needs a program that times artifacts there: --runner RUNTIME=PROGRAM.")
+
+
 @contextmanager
 def _place(adb: str | None, programs: Mapping[str, Path], folder: str) -> Iterator[Place]:
     from pocketfit.devices.measure.adb import OverAdb
     from pocketfit.devices.measure.here import Here
 
     if adb is None:
-        if programs:
-            raise OptionError("--runner is for phones. Add --adb, or leave it out: this host runs artifacts itself.")
         yield Here()
         return
-    if not programs:
-        raise OptionError("--adb needs a program that times artifacts there: --runner RUNTIME=PROGRAM.")
     with OverAdb(None if adb == ANY else adb, programs, folder) as phone:
         yield phone
 

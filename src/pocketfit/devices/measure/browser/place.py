@@ -135,6 +135,7 @@ class InBrowser:
         inputs: Sequence[bytes] = (),
         answer_bytes: int = 0,
     ) -> tuple[Done, list[bytes]]:
+        self._check_threads(threads)
         job = Job(
             id=next(self._numbers),
             kind=kind,
@@ -150,6 +151,14 @@ class InBrowser:
         done, answers = self._exchange.ask(job, Material(_content(artifact), inputs, answer_bytes))
         self._battery = done.battery or self._battery
         return done, answers
+
+    def _check_threads(self, threads: int) -> None:
+        """Runtimes would take fewer without a word."""
+        assert self._hello is not None, "wait() comes first"
+        if threads > 1 and not self._hello.threads:
+            raise OptionError("This browser gives the page no threads. Give --threads 1.")
+        if threads > self._hello.cores:
+            raise OptionError(f"Got {threads} threads; this browser tells of {self._hello.cores} cores.")
 
 
 def _given(specs: Sequence[TensorSpec]) -> tuple[Given, ...]:

@@ -8,9 +8,6 @@ const BREATH_MS = 100;
 let session;
 
 async function load(job) {
-  if (job.threads > 1 && !crossOriginIsolated) {
-    throw new Error("this browser gives this page no threads; --threads 1 works");
-  }
   const [{ open }, model] = await Promise.all([import(`./${job.runtime}.js`), bytes(`artifact/${job.artifact}`)]);
   session = await open(model, job);
 }

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from pocketfit.rows import apart
 from pocketfit.runtimes import get_runtime
-from pocketfit.runtimes.litert_ends import with_float_ends
+from pocketfit.runtimes.litert_ends import on_grid, quantized, with_float_ends
 from pocketfit.testing import Artifacts, case_of
 from pocketfit.testing.models import Mixed, ThreeInputs, TwoHeads
 from pocketfit.types import Artifact, Precision
@@ -35,7 +35,8 @@ def test_answers_are_the_same(artifacts: Artifacts, kind: type[Mixed], tmp_path:
     before, after = runtime.open(artifact), runtime.open(with_floats)
     for sample in case.samples:
         given = apart(sample[None], case.model.inputs)
-        for one, other in zip(before.run(given), after.run(given), strict=True):
+        floats = on_grid(artifact.files[0].read_bytes(), given)
+        for one, other in zip(before.run(given), after.run(floats), strict=True):
             # The same integers: a restored answer differs by the last place of float32 at most.
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * float(np.abs(one).max()))
 
@@ -53,3 +54,23 @@ def test_ends_are_floats_under_their_names(artifacts: Artifacts, kind: type[Mixe
 def test_floats_are_left_as_they_are(artifacts: Artifacts) -> None:
     content = artifacts.get(Mixed, Precision.FLOAT32).files[0].read_bytes()
     assert with_float_ends(content) is content
+
+
+def test_what_lies_between_two_integers_becomes_the_one_that_an_app_feeds(artifacts: Artifacts, tmp_path: Path) -> None:
+    """QUANTIZE by itself may take the other."""
+    artifact = artifacts.get(Mixed, Precision.INT8)
+    content = artifact.files[0].read_bytes()
+    (details,) = Interpreter(model_content=content).get_input_details()
+    scale, _ = details["quantization"]
+    shape = case_of(Mixed).samples.shape[1:]
+    between = ((np.arange(np.prod(shape)) % 60 - 30 + 0.5) * np.float32(scale)).astype(np.float32).reshape(1, *shape)
+    session = Interpreter(
+        str(rewritten(artifact, tmp_path).files[0]),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    session.allocate_tensors()
+    session.set_tensor(session.get_input_details()[0]["index"], on_grid(content, [between])[0])
+    session.invoke()
+    (first,) = [op for op in session._get_ops_details() if op["op_name"] == "QUANTIZE"][:1]
+    np.testing.assert_array_equal(session.get_tensor(first["outputs"][0]), quantized(between, details))

@@ -1,15 +1,73 @@
-"""The same `.tflite` model with floats at its ends: LiteRT's build for browsers takes and gives no INT8."""
+"""INT8 at the ends of a `.tflite` model: how numbers become its integers, and the same model with floats there.
+
+LiteRT's build for browsers takes and gives no INT8.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pocketfit.runtimes.litert_format import op_code, pack, unpack
 
-__all__ = ["with_float_ends"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["on_grid", "quantized", "restored", "with_float_ends"]
 
 # The first version of the op that takes INT8.
 _DEQUANTIZE_INT8 = 2
+
+
+def quantized(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    """Numbers as the input takes them.
+
+    Args:
+        values: float32.
+        details: of the input, as the interpreter tells them.
+    """
+    import numpy as np
+
+    dtype = np.dtype(details["dtype"])
+    if dtype == np.float32:
+        return values
+    scale, zero_point = details["quantization"]
+    limits = np.iinfo(dtype)
+    integers: np.ndarray = np.clip(np.rint(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(
+        dtype
+    )
+    return integers
+
+
+def restored(values: np.ndarray, details: Mapping[str, Any]) -> np.ndarray:
+    """What the output's numbers stand for, in float32.
+
+    Args:
+        values: in the output's dtype.
+        details: of the output, as the interpreter tells them.
+    """
+    import numpy as np
+
+    if values.dtype == np.float32:
+        return values.copy()
+    scale, zero_point = details["quantization"]
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+
+def on_grid(content: bytes, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Inputs for the model with floats at its ends that become the integers which an app would feed.
+
+    QUANTIZE multiplies by the reciprocal of the scale, so that what lies half-way between two integers, as pixels may
+    in thousands, could become the other one.
+
+    Args:
+        content: of the .tflite file as it was.
+        inputs: float32, as many as it has.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(model_content=content).get_input_details()
+    return [restored(quantized(values, one), one) for values, one in zip(inputs, details, strict=True)]
 
 
 def with_float_ends(content: bytes) -> bytes:

@@ -16,6 +16,7 @@ from pocketfit.devices.measure.browser.packages import files_for, pinned
 from pocketfit.devices.measure.browser.server import Server
 from pocketfit.devices.measure.place import Condition, Round
 from pocketfit.errors import OptionError
+from pocketfit.rows import apart, together
 from pocketfit.types import Artifact, TensorSpec
 
 if TYPE_CHECKING:
@@ -120,10 +121,11 @@ class InBrowser:
         import numpy as np
 
         size = ITEM_BYTES * sum(math.prod(spec.shape) for spec in artifact.outputs)
-        given = [np.ascontiguousarray(row, dtype="<f4").tobytes() for row in inputs]
+        rows = _on_grid(artifact, inputs) if _has_int8_ends(artifact) else inputs
+        given = [np.ascontiguousarray(row, dtype="<f4").tobytes() for row in rows]
         _, answers = self._ask("answer", artifact, threads, inputs=given, answer_bytes=size)
-        rows = np.stack([np.frombuffer(answer, dtype="<f4") for answer in answers])
-        return rows if artifact.more_outputs else rows.reshape(len(rows), *artifact.output.shape[1:])
+        outputs = np.stack([np.frombuffer(answer, dtype="<f4") for answer in answers])
+        return outputs if artifact.more_outputs else outputs.reshape(len(outputs), *artifact.output.shape[1:])
 
     def _ask(
         self,
@@ -168,8 +170,18 @@ def _given(specs: Sequence[TensorSpec]) -> tuple[Given, ...]:
 
 def _content(artifact: Artifact) -> bytes:
     content = artifact.files[0].read_bytes()
-    if all(spec.dtype != _INT8 for spec in (*artifact.inputs, *artifact.outputs)):
+    if not _has_int8_ends(artifact):
         return content
     from pocketfit.runtimes.litert_ends import with_float_ends
 
     return with_float_ends(content)
+
+
+def _has_int8_ends(artifact: Artifact) -> bool:
+    return any(spec.dtype == _INT8 for spec in (*artifact.inputs, *artifact.outputs))
+
+
+def _on_grid(artifact: Artifact, rows: np.ndarray) -> np.ndarray:
+    from pocketfit.runtimes.litert_ends import on_grid
+
+    return together(on_grid(artifact.files[0].read_bytes(), apart(rows, artifact.inputs)))

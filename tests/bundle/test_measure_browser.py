@@ -3,6 +3,7 @@
 The runtimes for browsers are those of this installation, or in the folder POCKETFIT_WEB_RUNTIMES.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from pocketfit.bundle import Contents, read_bundle, write_bundle
@@ -113,22 +115,37 @@ def test_wrong_answers_are_told(bundle: Path, in_chromium: Any, edit_manifest: A
 
 
 def test_a_file_that_no_browser_loads_is_a_row(bundle: Path, in_chromium: Any, edit_manifest: Any) -> None:
-    import hashlib
+    def spoil(manifest: dict[str, Any]) -> None:
+        replaced(manifest, bundle, manifest["artifacts"][0]["files"][0], b"not a model")
 
-    broken = b"not a model"
-
-    def replace(manifest: dict[str, Any]) -> None:
-        name = manifest["artifacts"][0]["files"][0]
-        (bundle / name).write_bytes(broken)
-        manifest["files"][name] = {"sha256": hashlib.sha256(broken).hexdigest(), "bytes": len(broken)}
-
-    edit_manifest(bundle, replace)
+    edit_manifest(bundle, spoil)
     done = in_chromium(bundle, "--address=127.0.0.1", "--runs=3", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [one["precision"] for one in found["measured"]] == ["int8"]
     (failed,) = found["failed"]
     assert failed.startswith("onnxruntime float32, 1 threads: in the browser: ")
+
+
+def test_several_samples_at_once(bundle: Path, in_chromium: Any, edit_manifest: Any) -> None:
+    def make_dynamic(manifest: dict[str, Any]) -> None:
+        for artifact in manifest["artifacts"]:
+            (name,), artifact["options"] = artifact["files"], {"batch": "dynamic"}
+            model = onnx.load(bundle / name)
+            model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+            model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+            replaced(manifest, bundle, name, model.SerializeToString())
+
+    edit_manifest(bundle, make_dynamic)
+    done = in_chromium(bundle, "--address=127.0.0.1", "--runs=3", "--batch=4", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [(one["batch"], one["golden"]["passed"]) for one in found["measured"]] == [(4, True), (4, True)]
+
+
+def replaced(manifest: dict[str, Any], bundle: Path, name: str, content: bytes) -> None:
+    (bundle / name).write_bytes(content)
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def test_litert_runs_int8_in_a_browser(in_chromium: Any, net: Any, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def measure(
     runtimes: Annotated[str | None, typer.Option(help="These only, joined by commas.")] = None,
     threads: Annotated[str, typer.Option(help="Counts, joined by commas.")] = "1",
     runs: Annotated[int, typer.Option(help="Inferences of a round.")] = 50,
+    batch: Annotated[int, typer.Option(help="Samples of an inference, for artifacts with a dynamic batch.")] = 1,
     minutes: Annotated[float, typer.Option(help="Go on with rounds for so long: what heat leaves of it.")] = 0.0,
     folder: Annotated[
         str, typer.Option(help="On the phone, where shells may run programs; nothing stays there.")
@@ -78,12 +79,13 @@ def measure(
     Example: pocketfit measure bundle --browser --runtimes litert
     """
     check_count("--runs", runs)
+    check_count("--batch", batch)
     counts = _counts(threads)
     programs = dict(_program(text) for text in runner or ())
     _check_place(adb, programs, browser)
     usual = BROWSER_RUNTIMES if browser else tuple(programs) if adb else None
     read, entries = _entries(bundle, usual if runtimes is None else parse_names("--runtimes", runtimes, ""))
-    work = _Work(read, tuple(product(entries, counts)), runs, 60 * minutes)
+    work = _Work(read, tuple(product(entries, counts)), runs, batch, 60 * minutes)
     if browser:
         with opened([read.artifact(entry) for entry in entries], Invitation(address, port, wait, web_runtimes)) as page:
             rows, failed = work.done_at(page, lambda entry, count: check_golden(page, read, entry, count))
@@ -104,6 +106,7 @@ class _Work:
     bundle: Bundle
     pairs: Sequence[tuple[ArtifactEntry, int]]
     runs: int
+    batch: int
     seconds: float
 
     def done_at(
@@ -123,7 +126,15 @@ class _Work:
         from pocketfit.devices.measure.place import measure_at
 
         artifact = self.bundle.artifact(entry)
-        return measure_at(place, artifact, threads=threads, runs=self.runs, seconds=self.seconds, watch=_tell)
+        return measure_at(
+            place,
+            artifact,
+            threads=threads,
+            runs=self.runs,
+            batch=self.batch,
+            seconds=self.seconds,
+            watch=_tell,
+        )
 
 
 def _counts(text: str) -> list[int]:
@@ -188,6 +199,7 @@ def _print(rows: Sequence[_Row], failed: Sequence[str]) -> None:
     out.print(table([_cells(row) for row in rows], *(IN_BROWSER if checked else (WORDS, FIGURES))))
     lines = [f"Measured on {rows[0].measured.where}."] if rows else []
     lines += [f"before: {_words(rows[0].measured.before)}; after: {_words(rows[-1].measured.after)}"] if rows else []
+    lines += [f"Each inference is of {rows[0].measured.batch} samples."] if rows and rows[0].measured.batch > 1 else []
     lines += [CAUTION] if checked else []
     for line in (*lines, *(f"not measured: {one}" for one in failed)):
         out.print(line, markup=False, highlight=False)

@@ -73,7 +73,7 @@ class Done(_Said):
 
 
 class Given(BaseModel):
-    """An input or output as the page has to know it: its shape with batch 1, its dtype as numpy spells it."""
+    """An input or output as the page has to know it: its shape with the batch, its dtype as numpy spells it."""
 
     shape: tuple[int, ...]
     dtype: str

@@ -95,13 +95,13 @@ class InBrowser:
             return Condition()
         return Condition(battery_percent=self._battery.percent, charging=self._battery.charging)
 
-    def run(self, artifact: Artifact, *, threads: int, runs: int) -> Round:
+    def run(self, artifact: Artifact, *, threads: int, runs: int, batch: int = 1) -> Round:
         """Time an artifact in the page.
 
         Raises:
             PocketfitError: the browser cannot run it, or is gone.
         """
-        done, _ = self._ask("time", artifact, threads, runs=runs)
+        done, _ = self._ask("time", artifact, threads, runs=runs, batch=batch)
         return Round(statistics.median(done.times_ms), len(done.times_ms) * done.group, "median")
 
     def answers(self, artifact: Artifact, inputs: np.ndarray, *, threads: int) -> np.ndarray:
@@ -134,6 +134,7 @@ class InBrowser:
         threads: int,
         *,
         runs: int = 0,
+        batch: int = 1,
         inputs: Sequence[bytes] = (),
         answer_bytes: int = 0,
     ) -> tuple[Done, list[bytes]]:
@@ -147,8 +148,8 @@ class InBrowser:
             threads=threads,
             runs=runs,
             samples=len(inputs),
-            inputs=_given(artifact.inputs),
-            outputs=_given(artifact.outputs),
+            inputs=_given(artifact.inputs, batch),
+            outputs=_given(artifact.outputs, batch),
         )
         done, answers = self._exchange.ask(job, Material(_content(artifact), inputs, answer_bytes))
         self._battery = done.battery or self._battery
@@ -163,9 +164,11 @@ class InBrowser:
             raise OptionError(f"Got {threads} threads; this browser tells of {self._hello.cores} cores.")
 
 
-def _given(specs: Sequence[TensorSpec]) -> tuple[Given, ...]:
+def _given(specs: Sequence[TensorSpec], batch: int) -> tuple[Given, ...]:
     """INT8 ends are floats in the browser."""
-    return tuple(Given(shape=spec.shape, dtype="float32" if spec.dtype == _INT8 else spec.dtype) for spec in specs)
+    return tuple(
+        Given(shape=(batch, *spec.shape[1:]), dtype="float32" if spec.dtype == _INT8 else spec.dtype) for spec in specs
+    )
 
 
 def _content(artifact: Artifact) -> bytes:

@@ -9,7 +9,7 @@ let session;
 
 async function load(job) {
   const [{ open }, model] = await Promise.all([import(`./${job.runtime}.js`), bytes(`artifact/${job.artifact}`)]);
-  session = await open(model, job);
+  session = await open(model, job.threads);
 }
 
 async function bytes(address) {
@@ -35,7 +35,7 @@ function joined(outputs) {
 async function answer(job, send, tell) {
   for (let sample = 0; sample < job.samples; sample++) {
     const row = new Float32Array((await bytes(`input/${sample}`)).buffer);
-    await send(sample, joined(await session.answer(session.feed(parts(row, job.inputs)))));
+    await send(sample, joined(await session.answer(session.feed(parts(row, job.inputs), job.inputs))));
     tell(sample + 1);
   }
 }
@@ -72,7 +72,7 @@ async function grouped(feed) {
 }
 
 async function time(job, tell) {
-  const feed = session.feed(example(job.inputs));
+  const feed = session.feed(example(job.inputs), job.inputs);
   await mean(feed, WARM_UP);
   const group = await grouped(feed);
   const times = [];

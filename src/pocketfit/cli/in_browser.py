@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import typer
 
@@ -101,9 +102,12 @@ def check_golden(place: InBrowser, bundle: Bundle, entry: ArtifactEntry, threads
 
 
 def _invite(place: InBrowser) -> None:
-    typer.echo(f"Open on the phone, in the same network:\n\n  {place.url}\n", err=True)
     if not place.fingerprint:
+        port = urlsplit(place.url).port
+        typer.echo(f"Open on this host, or on a phone after `adb reverse tcp:{port} tcp:{port}`:\n", err=True)
+        typer.echo(f"  {place.url}\n", err=True)
         return
+    typer.echo(f"Open on the phone, in the same network:\n\n  {place.url}\n", err=True)
     _draw(place.url)
     typer.echo(
         "The browser warns of the certificate, which was made for this measurement alone: go on to the page. "
@@ -123,4 +127,4 @@ def _draw(url: str) -> None:
 
 
 def _tell_waiting(seconds: float) -> None:
-    typer.echo(f"Waiting for the phone, {math.ceil(seconds / 60)} minutes at most. Ctrl-C ends it.", err=True)
+    typer.echo(f"Waiting for the browser, {math.ceil(seconds / 60)} minutes at most. Ctrl-C ends it.", err=True)

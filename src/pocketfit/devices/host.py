@@ -31,7 +31,14 @@ def describe_host() -> str:
 
 
 def measure(
-    runtime: Runtime, artifact: Artifact, *, threads: int, runs: int = 30, warmup: int = 5, min_seconds: float = 0.5
+    runtime: Runtime,
+    artifact: Artifact,
+    *,
+    threads: int,
+    runs: int = 30,
+    warmup: int = 5,
+    min_seconds: float = 0.5,
+    batch: int = 1,
 ) -> Latency:
     """Time single inferences in this process.
 
@@ -42,9 +49,10 @@ def measure(
         runs: least number of timed inferences.
         warmup: inferences before, untimed.
         min_seconds: go on beyond `runs` until this much time is spent, so that a model of microseconds is timed well.
+        batch: samples of an inference.
     """
     session = runtime.open(artifact, threads=threads)
-    inputs = [_example(given.shape) for given in artifact.inputs]
+    inputs = [_example((batch, *given.shape[1:])) for given in artifact.inputs]
     for _ in range(warmup):
         session.run(inputs)
     times_ns: list[int] = []
@@ -58,7 +66,12 @@ def measure(
 
 
 def measure_on_host(
-    artifact: Artifact, *, threads: Sequence[int] = (1, 2), runs: int = 30, log: Path | None = None
+    artifact: Artifact,
+    *,
+    threads: Sequence[int] = (1, 2),
+    runs: int = 30,
+    log: Path | None = None,
+    batch: int = 1,
 ) -> tuple[tuple[Latency, ...], int]:
     """Measure in one child process per thread count.
 
@@ -67,6 +80,7 @@ def measure_on_host(
         threads: thread counts; those above the number of cores are left out.
         runs: least number of timed inferences each.
         log: receives what the runtime prints.
+        batch: samples of an inference, for an artifact that takes any number.
 
     Returns:
         One latency per thread count, and the resident memory in bytes that opening and running on the fewest threads
@@ -81,7 +95,7 @@ def measure_on_host(
     counts = sorted({count for count in threads if 1 <= count <= cores})
     if not counts:
         raise OptionError(f"got thread counts {list(threads)}; this host has {cores} core(s): give 1 to {cores}")
-    results = [_measure_in_child(artifact, count, runs, log) for count in counts]
+    results = [_measure_in_child(artifact, count, runs, log, batch) for count in counts]
     return tuple(latency for latency, _ in results), results[0][1]
 
 
@@ -109,12 +123,13 @@ def measure_side_by_side(
     return tuple(_summarise(times, threads) for times in times_ns)
 
 
-def _measure_in_child(artifact: Artifact, threads: int, runs: int, log: Path | None) -> tuple[Latency, int]:
+def _measure_in_child(artifact: Artifact, threads: int, runs: int, log: Path | None, batch: int) -> tuple[Latency, int]:
     arguments = {
         "artifact": artifact_to_json(artifact),
         "folder": artifact.files[0].parent,
         "threads": threads,
         "runs": runs,
+        "batch": batch,
     }
     result = call("pocketfit.devices.work:measure_artifact", arguments, timeout_s=TIMEOUT_S, log=log)
     return Latency(**result["latency"]), int(result["peak_memory_bytes"])

@@ -14,7 +14,9 @@ from pocketfit.runtimes.work import artifact_from_json
 __all__ = ["measure_artifact"]
 
 
-def measure_artifact(artifact: Mapping[str, object], folder: str, threads: int, runs: int) -> dict[str, object]:
+def measure_artifact(
+    artifact: Mapping[str, object], folder: str, threads: int, runs: int, batch: int
+) -> dict[str, object]:
     """Open and time the artifact whose files lie in `folder`; see `pocketfit.devices.host.measure_on_host`."""
     opened = artifact_from_json(artifact, Path(folder))
     runtime = get_runtime(opened.runtime)
@@ -22,5 +24,5 @@ def measure_artifact(artifact: Mapping[str, object], folder: str, threads: int, 
     import numpy.random  # noqa: F401 - before the mark: it belongs to the measuring, not to the artifact
 
     before = mark()
-    latency = measure(runtime, opened, threads=threads, runs=runs)
+    latency = measure(runtime, opened, threads=threads, runs=runs, batch=batch)
     return {"latency": dataclasses.asdict(latency), "peak_memory_bytes": risen_since(before)}

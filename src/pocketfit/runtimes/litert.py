@@ -30,6 +30,7 @@ from pocketfit.runtimes.delegates import (
     with_delegate,
 )
 from pocketfit.runtimes.litert_arena import arena_of
+from pocketfit.runtimes.litert_ends import quantized, restored
 from pocketfit.runtimes.litert_format import compact, order_tensors, pack, unpack
 from pocketfit.runtimes.litert_pixels import take_uint8
 from pocketfit.runtimes.options import accepted_options
@@ -125,13 +126,13 @@ class LiteRT:
         interpreter = _interpreter(artifact.files[0], threads=1, delegate=False, keep_tensors=True)
         inputs = interpreter.get_input_details()
         for given, values in zip(inputs, apart(sample, artifact.inputs), strict=True):
-            interpreter.set_tensor(given["index"], _quantize(values, given))
+            interpreter.set_tensor(given["index"], quantized(values, given))
         interpreter.invoke()
         details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
         for index in _shown(interpreter._get_ops_details(), [given["index"] for given in inputs]):
             tensor = details[index]
             if tensor["dtype"].__name__ == "float32" or tensor["quantization"][0]:
-                yield tensor["name"], _restore(interpreter.get_tensor(index), tensor)
+                yield tensor["name"], restored(interpreter.get_tensor(index), tensor)
 
 
 def _convert(variant: Variant) -> Any:
@@ -256,9 +257,9 @@ class _Session:
         self._gpu, self._acceleration = self._accelerated(asked_delegate(artifact))
 
     def run(self, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        given = [_quantize(values, details) for values, details in zip(inputs, self._inputs, strict=True)]
+        given = [quantized(values, details) for values, details in zip(inputs, self._inputs, strict=True)]
         answers = self._on_cpu(given) if self._gpu is None else self._gpu.run(given, self._outputs)
-        return tuple(_restore(values, output) for values, output in zip(answers, self._outputs, strict=True))
+        return tuple(restored(values, output) for values, output in zip(answers, self._outputs, strict=True))
 
     def acceleration(self) -> Acceleration:
         return self._acceleration
@@ -292,26 +293,3 @@ class _Session:
             int8, hybrid = 0, 0  # it takes an INT8 file as floats that are rounded to the grid in between
         kernels = KernelUse(int8=int8 + hybrid, total=len(compute), how="ops in the file that multiply integers")
         return with_delegate(kernels, self.acceleration())
-
-
-def _quantize(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    import numpy as np
-
-    dtype = np.dtype(details["dtype"])
-    if dtype == np.float32:
-        return values
-    scale, zero_point = details["quantization"]
-    limits = np.iinfo(dtype)
-    integers: np.ndarray = np.clip(np.rint(values / np.float32(scale)) + zero_point, limits.min, limits.max).astype(
-        dtype
-    )
-    return integers
-
-
-def _restore(values: np.ndarray, details: dict[str, Any]) -> np.ndarray:
-    import numpy as np
-
-    if values.dtype == np.float32:
-        return values.copy()
-    scale, zero_point = details["quantization"]
-    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-__all__ = ["compact", "order_tensors", "pack", "unpack"]
+__all__ = ["compact", "op_code", "order_tensors", "pack", "unpack"]
 
 IDENTIFIER = b"TFL3"
 # What the schema asks of buffers (force_align), which the generated Python code does not see to.
@@ -33,6 +33,20 @@ def order_tensors(model: Any) -> None:
         tensors.sort(key=lambda tensor: int(tensor.name.rpartition(b"_")[2]))
     graph.inputs = [tensor.tensorIndex for tensor in signature.inputs]
     graph.outputs = [tensor.tensorIndex for tensor in signature.outputs]
+
+
+def op_code(model: Any, kind: int, version: int) -> int:
+    """Index of the op in at least that version; it is added where the model has none."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == kind and code.version >= version:
+            return index
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = kind
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
 
 
 def compact(model: Any) -> None:

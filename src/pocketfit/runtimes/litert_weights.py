@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pocketfit.errors import ConversionError
+from pocketfit.runtimes.litert_format import op_code
 
 if TYPE_CHECKING:
     from pocketfit.runtimes.stored_weights import StoredWeight
@@ -141,7 +142,7 @@ def _make_hybrid(model: Any, index: int, weight: StoredWeight) -> None:
     tensor.quantization = _parameters(weight.scales, 0)
     for operator in graph.operators:
         if index in operator.inputs:
-            operator.opcodeIndex = _code(model, schema.BuiltinOperator.FULLY_CONNECTED, _HYBRID)
+            operator.opcodeIndex = op_code(model, schema.BuiltinOperator.FULLY_CONNECTED, _HYBRID)
             operator.builtinOptions.asymmetricQuantizeInputs = True
 
 
@@ -165,7 +166,7 @@ def _restore_at_run_time(model: Any, index: int, order: Sequence[int], weight: S
     tensor.buffer = 0  # the one that is always empty
     graph.tensors.append(narrow)
     restore = schema.OperatorT()
-    restore.opcodeIndex = _code(model, schema.BuiltinOperator.DEQUANTIZE, version)
+    restore.opcodeIndex = op_code(model, schema.BuiltinOperator.DEQUANTIZE, version)
     restore.inputs, restore.outputs = [len(graph.tensors) - 1], [index]
     graph.operators.insert(0, restore)
 
@@ -187,20 +188,6 @@ def _add_buffer(model: Any, data: bytes) -> int:
     buffer.data = np.frombuffer(data, np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
-
-
-def _code(model: Any, kind: int, version: int) -> int:
-    """Index of the op in at least that version."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    for index, code in enumerate(model.operatorCodes):
-        if code.builtinCode == kind and code.version >= version:
-            return index
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = kind
-    code.version = version
-    model.operatorCodes.append(code)
-    return len(model.operatorCodes) - 1
 
 
 def _kind(model: Any, operator: Any) -> int:

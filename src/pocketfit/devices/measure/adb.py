@@ -61,11 +61,11 @@ class OverAdb:
         """Clusters, heat and battery as they are now."""
         return condition_of(self._told)
 
-    def run(self, artifact: Artifact, *, threads: int, runs: int) -> Round:
+    def run(self, artifact: Artifact, *, threads: int, runs: int, batch: int = 1) -> Round:
         """Push an artifact and its program, unless that was done, and time it.
 
         Raises:
-            OptionError: nothing was given to time that runtime with.
+            OptionError: nothing was given to time that runtime with, or more than one sample was asked for.
             PocketfitError: the program failed on the phone, or printed no timing.
         """
         if artifact.runtime not in self._programs:
@@ -73,6 +73,8 @@ class OverAdb:
                 f"Nothing times {artifact.runtime} on the phone. Give --runner {artifact.runtime}=PROGRAM, built for "
                 "its processor (docs/measuring.md)."
             )
+        if batch > 1:
+            raise OptionError(f"--batch {batch}: the programs on phones are given one sample. Leave --batch out.")
         program = self._programs[artifact.runtime]
         there = self._push(program, _EXECUTABLE)
         main, *_ = [self._push(file) for file in artifact.files]

@@ -36,7 +36,7 @@ class Here:
             return Condition()
         return Condition(battery_percent=round(battery.percent), charging=battery.power_plugged)
 
-    def run(self, artifact: Artifact, *, threads: int, runs: int) -> Round:
+    def run(self, artifact: Artifact, *, threads: int, runs: int, batch: int = 1) -> Round:
         """Run an artifact at least so many times.
 
         Raises:
@@ -44,5 +44,5 @@ class Here:
             RuntimeMissing: the runtime's packages are not installed.
             IsolationError: the runtime crashed or hung.
         """
-        (latency,), _ = measure_on_host(artifact, threads=(threads,), runs=runs, log=self._log)
+        (latency,), _ = measure_on_host(artifact, threads=(threads,), runs=runs, log=self._log, batch=batch)
         return Round(latency.median_ms, latency.runs, "median")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from pocketfit.errors import OptionError
+from pocketfit.runtimes.batch import MOST, is_dynamic
 from pocketfit.types import Artifact
 
 __all__ = ["Condition", "Cores", "Measured", "Place", "Round", "measure_at"]
@@ -63,8 +65,8 @@ class Place(Protocol):
         """What the device tells of itself now."""
         ...
 
-    def run(self, artifact: Artifact, *, threads: int, runs: int) -> Round:
-        """Run an artifact so many times and time it."""
+    def run(self, artifact: Artifact, *, threads: int, runs: int, batch: int = 1) -> Round:
+        """Run an artifact so many times, on so many samples at once, and time it."""
         ...
 
 
@@ -76,6 +78,7 @@ class Measured:
         runtime: of the artifact.
         precision: likewise.
         threads: that it ran with.
+        batch: samples of each inference.
         where: the device in words.
         before: its condition before the first round.
         after: behind the last.
@@ -85,6 +88,7 @@ class Measured:
     runtime: str
     precision: str
     threads: int
+    batch: int
     where: str
     before: Condition
     after: Condition
@@ -107,6 +111,7 @@ def measure_at(
     *,
     threads: int,
     runs: int = 50,
+    batch: int = 1,
     seconds: float = 0.0,
     watch: Callable[[float, Round], None] | None = None,
 ) -> Measured:
@@ -117,16 +122,31 @@ def measure_at(
         artifact: what.
         threads: handed to the runtime.
         runs: inferences of a round.
+        batch: samples of an inference.
         seconds: go on with rounds until so much time is over; 0 for one round.
         watch: told of each round.
+
+    Raises:
+        OptionError: the artifact takes no such batch.
     """
+    _check_batch(artifact, batch)
     rounds: list[tuple[float, Round]] = []
     before, start = place.condition(), time.monotonic()
     while not rounds or rounds[-1][0] < seconds:
-        done = place.run(artifact, threads=threads, runs=runs)
+        done = place.run(artifact, threads=threads, runs=runs, batch=batch)
         rounds.append((time.monotonic() - start, done))
         if watch is not None:
             watch(*rounds[-1])
     return Measured(
-        artifact.runtime, artifact.precision, threads, place.where, before, place.condition(), tuple(rounds)
+        artifact.runtime, artifact.precision, threads, batch, place.where, before, place.condition(), tuple(rounds)
     )
+
+
+def _check_batch(artifact: Artifact, batch: int) -> None:
+    if batch > 1 and not is_dynamic(artifact.options):
+        raise OptionError(
+            f"--batch {batch}: it takes one sample at a time. `pocketfit fit --batch dynamic` makes files that take "
+            "more, in the runtimes that have them."
+        )
+    if batch > MOST:
+        raise OptionError(f"--batch {batch} is more than files with a dynamic batch are made for: 1..{MOST}.")

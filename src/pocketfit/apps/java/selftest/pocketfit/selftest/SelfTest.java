@@ -32,7 +32,8 @@ public final class SelfTest {
         System.exit(good ? 0 : 1);
     }
 
-    private static List<Suite> replay(File path) throws IOException {
+    /** Replays one bundle's folder or file of vectors. */
+    public static List<Suite> replay(File path) throws IOException {
         if (path.isDirectory()) {
             return BundleVectors.replay(Bundle.open(path));
         }

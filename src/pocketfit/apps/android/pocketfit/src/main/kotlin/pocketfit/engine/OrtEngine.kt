@@ -10,7 +10,7 @@ import pocketfit.PocketfitException
 /**
  * ONNX Runtime by its own Java API.
  *
- * Delegates: "nnapi", which Android 15 has deprecated; "xnnpack"; "qnn" in Qualcomm's build of the library.
+ * Delegates: "nnapi", which Android 15 has deprecated; "xnnpack".
  */
 internal class OrtEngine(
     artifact: Artifact,
@@ -80,8 +80,7 @@ internal class OrtEngine(
                 told.addXnnpack(mapOf("intra_op_num_threads" to options.threadCount.toString()))
                 told.setIntraOpNumThreads(1)
             }
-            "qnn" -> told.addQnn(mapOf("backend_path" to "libQnnHtp.so"))
-            else -> throw PocketfitException("ONNX Runtime has no delegate $device here; there is nnapi, xnnpack, qnn")
+            else -> throw PocketfitException("ONNX Runtime has no delegate $device here; there is nnapi, xnnpack")
         }
         return told
     }

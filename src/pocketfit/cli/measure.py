@@ -26,7 +26,7 @@ FIGURES = ("latency", "of", "at the end", "rounds")
 
 
 def measure(
-    bundle: Annotated[Path, typer.Argument(help="Folder written by `pocketfit fit -o`.")],
+    bundle: Annotated[Path | None, typer.Argument(help="Folder written by `pocketfit fit -o`.")] = None,
     adb: Annotated[
         str | None, typer.Option(help="On a phone over adb: its serial, or any where one is plugged in.")
     ] = None,
@@ -41,6 +41,9 @@ def measure(
     folder: Annotated[
         str, typer.Option(help="On the phone, where shells may run programs; nothing stays there.")
     ] = "/data/local/tmp",
+    benchmark: Annotated[
+        Path | None, typer.Option(help="Instead: show pocketfit-benchmark.json, pulled from a generated Android app.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time the artifacts of a bundle on this host or on a phone, once or for minutes.
@@ -49,6 +52,11 @@ def measure(
     """
     from pocketfit.devices.measure.place import measure_at
 
+    if benchmark is not None:
+        _show_benchmark(benchmark, as_json)
+        return
+    if bundle is None:
+        raise OptionError("Nothing is to be measured. Give the folder of a bundle, or --benchmark FILE of an app.")
     check_count("--runs", runs)
     counts = _counts(threads)
     programs = dict(_program(text) for text in runner or ())
@@ -63,8 +71,19 @@ def measure(
                     )
                 except PocketfitError as error:
                     failed.append(f"{artifact.runtime} {artifact.precision}, {count} threads: {error}")
+    _show(found, failed, as_json)
+
+
+def _show_benchmark(path: Path, as_json: bool) -> None:
+    from pocketfit.devices.measure.app_benchmark import read_benchmark
+
+    told = read_benchmark(path)
+    _show(told.measured, told.failed, as_json)
+
+
+def _show(found: Sequence[Measured], failed: Sequence[str], as_json: bool) -> None:
     if as_json:
-        print_json({"measured": [_to_json(one) for one in found], "failed": failed})
+        print_json({"measured": [_to_json(one) for one in found], "failed": list(failed)})
     else:
         _print(found, failed)
     if not found:
@@ -136,7 +155,8 @@ def _row(one: Measured) -> tuple[str, ...]:
     of = f"{one.first.statistic} of {one.first.runs}"
     last = f"{milliseconds(one.last.ms)}, {one.last.ms / one.first.ms - 1:+.0%}"
     figures = (milliseconds(one.first.ms), of, last, str(len(one.rounds)))
-    return (f"{one.runtime} {one.precision}", str(one.threads), *figures)
+    on = "" if one.device == "cpu" else f" on {one.device}"
+    return (f"{one.runtime} {one.precision}{on}", str(one.threads), *figures)
 
 
 def _words(one: Condition) -> str:

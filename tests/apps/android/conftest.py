@@ -1,7 +1,7 @@
 """A generated app's Kotlin, compiled once against stand-ins and run on the JVM.
 
-POCKETFIT_KOTLIN is the unpacked npm package `kotlin-compiler`; without it these tests are skipped. POCKETFIT_ORT_JAR, the
-jar of ONNX Runtime for Java, and POCKETFIT_NCNN, an installed ncnn, let their engines run too.
+POCKETFIT_KOTLIN is the unpacked npm package `kotlin-compiler`; without it these tests are skipped. POCKETFIT_ORT_JAR,
+the jar of ONNX Runtime for Java, and POCKETFIT_NCNN, an installed ncnn, let their engines run too.
 """
 
 from __future__ import annotations
@@ -25,11 +25,8 @@ from pocketfit.bundle import Bundle, read_bundle
 HERE = Path(__file__).parent
 KOTLIN, ORT, NCNN = (os.environ.get(name) for name in ("POCKETFIT_KOTLIN", "POCKETFIT_ORT_JAR", "POCKETFIT_NCNN"))
 # What the compiler itself runs on, and what a program needs.
-COMPILER = (
-    "kotlin-preloader kotlin-compiler kotlin-stdlib kotlin-reflect kotlin-script-runtime kotlinx-coroutines-core-jvm "
-    "annotations-13.0"
-).split()
 LIBRARIES = ("kotlin-stdlib", "kotlinx-coroutines-core-jvm", "annotations-13.0")
+COMPILER = ("kotlin-preloader", "kotlin-compiler", "kotlin-reflect", "kotlin-script-runtime", *LIBRARIES)
 SECONDS = 300
 
 

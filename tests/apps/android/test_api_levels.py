@@ -1,7 +1,8 @@
 """Every class and method of Android that an app's code names is there at its minSdk, or is asked for behind a guard.
 
 POCKETFIT_ANDROID_TYPES is the unpacked npm package `@nativescript/types-android`, which lists API 21 to 37. It has one
-number type, so that int and long are not told apart. The same lists say whether the stand-ins are like Android's classes.
+number type, so that int and long are not told apart. The same lists say whether the stand-ins have members that Android
+lacks.
 """
 
 from __future__ import annotations
@@ -141,4 +142,6 @@ def test_all_that_is_named_is_there_or_guarded(kotlin, lists):
 
 
 def _gradle() -> str:
-    return next(path for name, path in sources(Platform.ANDROID).items() if str(name) == "pocketfit/build.gradle.kts").read_text()
+    return next(
+        path for name, path in sources(Platform.ANDROID).items() if str(name) == "pocketfit/build.gradle.kts"
+    ).read_text()

@@ -21,8 +21,8 @@ RUNTIMES = [
     pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"there is no {name} for the JVM here"))
     for name, there in HAS.items()
 ]
-# LiteRT is the same library. The others are other builds than Python's, so that a sum may be added in another order; a step
-# of the INT8 output, which a rounding that falls the other way costs, is some 1e-3.
+# LiteRT is the same library. The others are other builds than Python's, so that a sum may be added in another order; a
+# step of the INT8 output, which a rounding that falls the other way costs, is some 1e-3.
 STEP = 2e-3
 # Softmax in double precision on both sides.
 SCORE = 1e-3
@@ -44,13 +44,14 @@ def expected(generated, runtime: str, prepared: np.ndarray):
 
 def compare(told, outputs, answers, runtime: str):
     assert told["runtime"] == runtime
-    np.testing.assert_allclose(told["outputs"][0], outputs, rtol=0, atol=0 if runtime == "litert" else STEP)
-    got = {one["label"]: one["score"] for one in told["answers"]}
-    assert len(got) == len(answers)
+    got = np.array(told["outputs"][0], np.float32)
+    np.testing.assert_allclose(got, outputs, rtol=0, atol=0 if runtime == "litert" else STEP)
+    scores = {one["label"]: one["score"] for one in told["answers"]}
+    assert len(scores) == len(answers)
     if runtime == "litert":
         assert [one["index"] for one in told["answers"]] == [one.index for one in answers]
     for one in answers:
-        assert got.get(one.label, one.score) == pytest.approx(one.score, abs=SCORE)
+        assert scores.get(one.label, one.score) == pytest.approx(one.score, abs=SCORE)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -120,7 +121,10 @@ def test_the_benchmark_is_what_the_measuring_room_reads(kotlin, generated, tmp_p
     assert done.returncode == 0, done.stderr
     (tmp_path / "told.json").write_text(done.stdout)
     found = read_benchmark(tmp_path / "told.json")
-    assert [(one.runtime, one.threads, one.first.runs) for one in found.measured] == [("litert", 1, 3), ("litert", 2, 3)]
+    assert [(one.runtime, one.threads, one.first.runs) for one in found.measured] == [
+        ("litert", 1, 3),
+        ("litert", 2, 3),
+    ]
     assert found.measured[0].before.battery_c == 31.5
     assert all("no engine runs" in one for one in found.failed)
 

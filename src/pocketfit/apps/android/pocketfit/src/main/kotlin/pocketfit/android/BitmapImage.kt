@@ -16,7 +16,7 @@ class BitmapImage {
     /** Copies a bitmap of the config ARGB_8888, whose bytes in memory are red, green, blue and alpha. */
     fun take(bitmap: Bitmap): Image {
         if (bitmap.config != Bitmap.Config.ARGB_8888) {
-            throw PocketfitException("the bitmap is ${bitmap.config}; copy(Bitmap.Config.ARGB_8888, false) makes one of use")
+            throw PocketfitException("the bitmap is ${bitmap.config}; make it by copy(Bitmap.Config.ARGB_8888, false)")
         }
         if (pixels.capacity() != bitmap.byteCount) {
             pixels = ByteBuffer.allocateDirect(bitmap.byteCount)

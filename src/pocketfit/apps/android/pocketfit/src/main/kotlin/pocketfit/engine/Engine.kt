@@ -19,8 +19,8 @@ interface Engine : Closeable {
     /**
      * Runs the model.
      *
-     * @param inputs one per input of the model: a direct buffer in the processor's order of bytes, with float32 numbers or
-     *     those that the artifact takes. Handing over the same buffers every time saves work.
+     * @param inputs one per input of the model: a direct buffer in the processor's order of bytes, with float32 numbers
+     *     or those that the artifact takes. Handing over the same buffers every time saves work.
      */
     fun run(inputs: Array<ByteBuffer>)
 }

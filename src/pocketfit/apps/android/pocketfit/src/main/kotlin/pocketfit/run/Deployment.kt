@@ -8,9 +8,9 @@ import java.util.concurrent.Future
 import pocketfit.Bundle
 import pocketfit.Decision
 import pocketfit.Image
+import pocketfit.PocketfitException
 import pocketfit.Policy
 import pocketfit.PolicyEngine
-import pocketfit.PocketfitException
 import pocketfit.Reading
 import pocketfit.engine.Artifact
 import pocketfit.engine.EngineOptions

@@ -8,6 +8,7 @@ import pocketfit.Bundle
 import pocketfit.Json
 import pocketfit.PocketfitException
 import pocketfit.engine.Artifact
+import pocketfit.engine.Engine
 import pocketfit.engine.EngineOptions
 import pocketfit.engine.Engines
 import pocketfit.engine.Tensor
@@ -40,10 +41,13 @@ class GoldenTest(
     private val golden = bundle.manifest().at("golden")
     private val inputs = array(golden.at("inputs"))
 
-    fun run(options: EngineOptions = EngineOptions()): List<Check> = vectors() + bundle.artifacts().map { replay(it, options) }
+    fun run(options: EngineOptions = EngineOptions()): List<Check> =
+        vectors() + bundle.artifacts().map { replay(it, options) }
 
     private fun vectors(): List<Check> =
-        SelfTest.replay(folder).map { Check(it.name, it.passed, it.total, if (it.passed == it.total) "" else "differs") }
+        SelfTest.replay(folder).map {
+            Check(it.name, it.passed, it.total, if (it.passed == it.total) "" else "differs")
+        }
 
     private fun replay(
         artifact: Artifact,
@@ -51,7 +55,8 @@ class GoldenTest(
     ): Check {
         val samples = golden.at("samples").small()
         return try {
-            engines.open(artifact, options).run { engine.use { compare(artifact, it::run, it.outputs, samples, fallback) } }
+            val opened = engines.open(artifact, options)
+            opened.engine.use { compare(artifact, it, samples, opened.fallback) }
         } catch (error: PocketfitException) {
             Check(artifact.toString(), 0, samples, "not run: ${error.message}")
         }
@@ -59,8 +64,7 @@ class GoldenTest(
 
     private fun compare(
         artifact: Artifact,
-        run: (Array<ByteBuffer>) -> Unit,
-        outputs: List<FloatArray>,
+        engine: Engine,
         samples: Int,
         fallback: String?,
     ): Check {
@@ -69,8 +73,8 @@ class GoldenTest(
         var worst = 0.0
         var passed = 0
         for (sample in 0 until samples) {
-            run(feed(artifact.inputs, sample * size))
-            val error = difference(outputs, expected, sample * expected.capacity() / samples)
+            engine.run(feed(artifact.inputs, sample * size))
+            val error = difference(engine.outputs, expected, sample * expected.capacity() / samples)
             passed += if (error <= artifact.tolerance) 1 else 0
             // A NaN is passed on.
             worst = maxOf(worst, error)

@@ -72,7 +72,7 @@ class Model(
         }
     }
 
-    /** The contract of its own kind of image; else that one with pixels, or with planes as Android's camera gives them. */
+    /** The contract for its own kind of image; else with pixels, or with planes as Android's camera gives them. */
     private fun contractFor(format: Contract.Format): Contract {
         val own = bundle.contract()
         if (own.isYuv != (format == Contract.Format.NV21)) {

@@ -82,9 +82,9 @@ class Timing(
         val begin = System.nanoTime()
         val rounds = mutableListOf<String>()
         do {
-            val median = median(LongArray(runs) { nanos(infer) })
+            val ms = median(LongArray(runs) { nanos(infer) }) / NANOS_PER_MILLI
             val over = (System.nanoTime() - begin) / NANOS_PER_SECOND
-            rounds += "{\"seconds\": $over, \"ms\": ${median / NANOS_PER_MILLI}, \"runs\": $runs, \"statistic\": \"median\"}"
+            rounds += "{\"seconds\": $over, \"ms\": $ms, \"runs\": $runs, \"statistic\": \"median\"}"
         } while (over < seconds)
         return rounds.joinToString(", ")
     }

@@ -45,7 +45,9 @@ class BenchmarkActivity : Activity() {
         val delegates = words("delegates", "cpu").map { it.takeIf { name -> name != "cpu" } }
         val runs = intent.getIntExtra("runs", RUNS).coerceAtLeast(1)
         val seconds = intent.getIntExtra("seconds", 0).toDouble()
-        return Pocketfit.open(applicationContext).use { it.benchmark(delegates, threads.ifEmpty { listOf(1) }, runs, seconds) }
+        return Pocketfit.open(applicationContext).use {
+            it.benchmark(delegates, threads.ifEmpty { listOf(1) }, runs, seconds)
+        }
     }
 
     private fun words(

@@ -106,9 +106,10 @@ def level(classes: dict[str, Listed], owner: str, name: str, count: int) -> int 
         return entry.since
     if (name, count) in entry.members:
         return max(entry.since, entry.members[name, count])
+    if owner == "java.lang.Object":
+        return None
     levels = [level(classes, parent, name, count) for parent in (*entry.parents, "java.lang.Object")]
-    known = [one for one in levels if one is not None] if owner != "java.lang.Object" else []
-    return min(known, default=None)
+    return min((one for one in levels if one is not None), default=None)
 
 
 @pytest.fixture(scope="module")

@@ -79,10 +79,15 @@ def test_a_frame_of_a_camera_is_classified(kotlin, generated, tmp_path: Path, ro
 @pytest.mark.parametrize("delegate", ["gpu", "nnapi", "dsp"])
 def test_without_the_accelerator_the_cpu_answers_and_it_is_told(kotlin, generated, tmp_path: Path, delegate):
     """The GPU's delegate fails when it is made, NNAPI's when it first runs, and there is none for a DSP."""
+    from shutil import copytree
+
     path, _ = noise(tmp_path, HEIGHT * WIDTH * 4)
-    pixels = (path, WIDTH, HEIGHT, 1)
-    (told,) = kotlin.told("classify", *generated.arguments("litert", delegate), *pixels)
-    (plain,) = kotlin.told("classify", *generated.arguments("litert"), *pixels)
+    assets = copytree(generated.assets, tmp_path / "assets")
+    # It says for each variant what it runs on; without it, the app's options count.
+    (assets / "pocketfit/policy.json").unlink()
+    arguments = (path, WIDTH, HEIGHT, 1)
+    (told,) = kotlin.told("classify", assets, generated.home, "litert", delegate, *arguments)
+    (plain,) = kotlin.told("classify", *generated.arguments("litert"), *arguments)
     assert (told["device"], told["fallback"]) == ("cpu", True)
     assert told["outputs"] == plain["outputs"]
 

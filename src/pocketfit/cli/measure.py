@@ -52,6 +52,8 @@ def measure(
     """
     from pocketfit.devices.measure.place import measure_at
 
+    if benchmark is not None and bundle is not None:
+        raise OptionError("--benchmark shows what an app measured. Leave the bundle or --benchmark out.")
     if benchmark is not None:
         _show_benchmark(benchmark, as_json)
         return

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,9 @@ class Program:
         options = [f"-D{name}={value}" for name, value in given.items()]
         command = ["java", "-Xmx256m", *options, "-cp", os.pathsep.join(self.classes), "program.MainKt"]
         return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=SECONDS)
+
+    def compile(self, files: list[Path], out: Path) -> subprocess.CompletedProcess[str]:
+        return _kotlinc(Path(KOTLIN or ""), self.classes, out, files)
 
     def told(self, *arguments: object, **properties: object) -> list[dict[str, Any]]:
         """What it prints, a line an object."""
@@ -84,7 +87,7 @@ def kotlin(tmp_path_factory: pytest.TempPathFactory) -> Program:
     missing = [HERE / "no_onnxruntime"] if ORT is None else []
     _javac(stubs, [path for home in (HERE / "stubs", *missing) for path in home.rglob("*.java")])
     classes = [str(core), str(stubs), *([ORT] if ORT else []), *jars]
-    _kotlinc(Path(KOTLIN), classes, app, [*_kotlin_of_the_app(), HERE / "program" / "Main.kt"])
+    _check(_kotlinc(Path(KOTLIN), classes, app, [*_kotlin_of_the_app(), HERE / "program" / "Main.kt"]))
     return Program((str(app), *classes), _native(folder / "native"))
 
 
@@ -126,13 +129,13 @@ def _javac(out: Path, files: list[Path], *flags: str) -> None:
     _run(["javac", *flags, "-nowarn", "-d", str(out), *map(str, files)])
 
 
-def _kotlinc(home: Path, classes: list[str], out: Path, files: list[Path]) -> None:
+def _kotlinc(home: Path, classes: Sequence[str], out: Path, files: list[Path]) -> subprocess.CompletedProcess[str]:
     compiler = os.pathsep.join(str(home / "lib" / f"{name}.jar") for name in COMPILER)
     main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
     lint = ["-Werror", "-Wextra", "-progressive"]
     flags = ["-kotlin-home", str(home), "-no-reflect", "-no-stdlib", "-jvm-target", "17", *lint]
     command = ["java", "-Xmx1g", "-cp", compiler, main, *flags, "-cp", os.pathsep.join(classes), "-d", str(out)]
-    _run([*command, *map(str, files)])
+    return subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=SECONDS)
 
 
 def _native(folder: Path) -> Path:
@@ -149,7 +152,10 @@ def _native(folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    _check(subprocess.run(command, capture_output=True, text=True, timeout=SECONDS))
+
+
+def _check(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 

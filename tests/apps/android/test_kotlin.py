@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pocketfit.apps import Platform, sources
 from pocketfit.contract import Yuv, YuvFormat
 from pocketfit.data.contract import from_buffer, postprocess, prepare
 from pocketfit.devices.measure.app_benchmark import read_benchmark
@@ -141,6 +142,8 @@ def test_a_hot_phone_is_spared(kotlin, generated):
     assert "WAITING" in hot["outcomes"]
 
 
+# Classes that a contract tells, when it does not say how many.
+TOP = 5
 UNKNOWN = -1
 
 
@@ -156,8 +159,8 @@ def test_sensors_ask_a_phone_for_nothing_that_its_release_lacks(kotlin, level, h
 
 
 def test_a_frame_allocates_nothing(kotlin, generated):
-    (told,) = kotlin.told("allocated", bundle_of(generated), policy_of(generated))
-    assert (told["bytes"], told["fresh"]) == (0, told["frames"])
+    (told,) = kotlin.told("allocated", generated.assets, generated.home)
+    assert (told["bytes"], told["answers"]) == (0, TOP * told["frames"])
 
 
 def test_threads_are_those_of_the_fast_cores(kotlin, tmp_path: Path):
@@ -167,6 +170,18 @@ def test_threads_are_those_of_the_fast_cores(kotlin, tmp_path: Path):
         path.write_text(f"{clock}\n")
     assert kotlin.run("threads", tmp_path).stdout == "1\n"
     assert kotlin.run("threads", tmp_path / "none").stdout.strip() in ("1", "2", "3", "4")
+
+
+def test_gradle_scripts_parse(kotlin, tmp_path: Path):
+    """Nothing knows Gradle's names here, so that only their syntax is tried."""
+    scripts = {name: path for name, path in sources(Platform.ANDROID).items() if str(name).endswith(".gradle.kts")}
+    for index, path in enumerate(scripts.values()):
+        lines = path.read_text().splitlines()
+        body = [line for line in lines if not line.startswith("import ")]
+        (tmp_path / f"Script{index}.kt").write_text("\n".join([f"fun script{index}() {{", *body, "}"]))
+    found = kotlin.compile(sorted(tmp_path.glob("*.kt")), tmp_path / "out")
+    assert "unresolved reference" in found.stderr
+    assert "syntax error" not in found.stderr
 
 
 def bundle_of(generated) -> Path:

@@ -219,27 +219,21 @@ private fun print(
     println(Reading.Sensor.values().joinToString(prefix = "{", postfix = "}") { "\"${it.name}\": ${values[it.ordinal]}" })
 }
 
-/** BUNDLE POLICY: bytes that a frame takes once all is warm, with sensors and policy, but without a runtime. */
+/** ASSETS HOME: bytes that a frame takes once all is warm, through all but a runtime. */
 private fun allocated(arguments: List<String>) {
-    val bundle = pocketfit.Bundle.open(File(arguments[0]))
-    val policy = Policy.fromJson(Json.parse(File(arguments[1]).readText()))
     val threads = ManagementFactory.getThreadMXBean() as ThreadMXBean
     val thread = Thread.currentThread().id
-    DeviceSensors(StandIn(File("."), File("."))).use { sensors ->
-        Deployment(bundle, policy, doubles, EngineOptions(threads = 1), sensors).use { deployment ->
-            val image = noise(640, 480)
-            var fresh = 0
-            deployment.start()
-            repeat(WARM) { deployment.frame(image, 1) }
-            val before = threads.getThreadAllocatedBytes(thread)
-            repeat(FRAMES) {
-                if (deployment.frame(image, 1) == Outcome.FRESH) {
-                    fresh++
-                }
-            }
-            val bytes = threads.getThreadAllocatedBytes(thread) - before
-            println("{\"bytes_per_frame\": ${bytes / FRAMES}, \"bytes\": $bytes, \"frames\": $FRAMES, \"fresh\": $fresh}")
-        }
+    val context = StandIn(File(arguments[0]), File(arguments[1]))
+    runBlocking { Pocketfit.open(context, EngineOptions(threads = 1), doubles) }.use { app ->
+        val image = noise(640, 480)
+        var answers = 0
+        val read = { model: Model -> answers += model.answers.count }
+        repeat(WARM) { app.frame(image, 1, read) }
+        answers = 0
+        val before = threads.getThreadAllocatedBytes(thread)
+        repeat(FRAMES) { app.frame(image, 1, read) }
+        val bytes = threads.getThreadAllocatedBytes(thread) - before
+        println("{\"bytes\": $bytes, \"frames\": $FRAMES, \"answers\": $answers}")
     }
 }
 

@@ -5,18 +5,37 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-__all__ = ["Platform", "sources"]
+__all__ = ["Platform", "content_folder", "sources"]
 
 
 class Platform(StrEnum):
-    """C++17 for Linux boards and the NDK; Java 8 without Android, for Android and the JVM."""
+    """C++17 for Linux boards and the NDK; Java 8 for any JVM; Kotlin around that, in a Gradle module, for Android."""
 
     CPP = "cpp"
     JAVA = "java"
+    ANDROID = "android"
+
+
+# In an Android module: where Gradle looks for Java, and where an app's own files are packed from.
+_ANDROID_JAVA = PurePosixPath("pocketfit/src/main/java")
+_ANDROID_ASSETS = PurePosixPath("pocketfit/src/main/assets/pocketfit")
 
 
 def sources(platform: Platform) -> dict[PurePosixPath, Path]:
     """Every file of a platform's code: where it lies in an app, and where it is to be copied from."""
+    files = _files(platform)
+    if platform is Platform.ANDROID:
+        core = _files(Platform.JAVA).items()
+        files |= {_ANDROID_JAVA / PurePosixPath(*name.parts[1:]): path for name, path in core}
+    return files
+
+
+def content_folder(platform: Platform) -> PurePosixPath:
+    """Where the bundle and the policy lie in an app."""
+    return _ANDROID_ASSETS if platform is Platform.ANDROID else PurePosixPath()
+
+
+def _files(platform: Platform) -> dict[PurePosixPath, Path]:
     home = Path(__file__).parent / platform
     files = sorted(path for path in home.rglob("*") if path.is_file())
     return {PurePosixPath(path.relative_to(home).as_posix()): path for path in files}

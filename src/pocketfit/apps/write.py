@@ -11,7 +11,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
-from pocketfit.apps.platforms import Platform, sources
+from pocketfit.apps.platforms import Platform, content_folder, sources
 from pocketfit.bundle.manifest import MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
 from pocketfit.bundle.policies import check_policy_fits
@@ -53,16 +53,17 @@ class App:
 
     def parts(self) -> dict[str, Callable[[Path], Any]]:
         """What each file or folder of the app is written by, by its name."""
-        copied = {str(name): source for name, source in sources(self.platform).items()}
+        home = content_folder(self.platform)
         names = [MANIFEST, *self.bundle.manifest.files]
+        copied = {str(name): source for name, source in sources(self.platform).items()}
         if (self.bundle.path / SIGNATURE).exists():
             names.append(SIGNATURE)
-        copied |= {f"bundle/{name}": self.bundle.path / name for name in names}
+        copied |= {str(home / "bundle" / name): self.bundle.path / name for name in names}
         copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:
-            parts[POLICY] = partial(write_policy, self.policy)
+            parts[str(home / POLICY)] = partial(write_policy, self.policy)
         return parts
 
 

@@ -17,13 +17,23 @@ BUILDS = {
     "cpp": "cmake -S {0} -B build-app && cmake --build build-app && build-app/selftest {0}/bundle {0}/vectors/*",
     "java": "javac --release 8 -d classes-app $(find {0} -name '*.java') && "
     "java -cp classes-app pocketfit.selftest.SelfTest {0}/bundle {0}/vectors/*",
+    "android": "cd {0} && gradle :sample:installDebug",
+}
+# What an app developer has to know before trusting it.
+CAVEATS = {
+    "android": "Its Kotlin is tested on the JVM, against stand-ins for Android's classes; Gradle, the Android SDK and "
+    "phones have not seen it. The sample's button “Test itself” tells whether a phone gives the promised answers.",
 }
 
 
 def app(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `pocketfit fit -o` wrote.")],
     platform: Annotated[
-        str, typer.Option(help="cpp (C++17, header-only, CMake) or java (Java 8, for Android and the JVM).")
+        str,
+        typer.Option(
+            help="cpp (C++17, header-only, CMake), java (Java 8, for the JVM), or android (a Gradle module in Kotlin "
+            "around the Java, with a sample app)."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: a new or empty one, or one written so.")],
     policy: Annotated[
@@ -52,3 +62,5 @@ def app(
     write_app(content, out)
     typer.echo(f"Wrote {out}. Build and test it:")
     console().print(f"  {BUILDS[platform].format(out)}", markup=False, highlight=False, soft_wrap=True)
+    if platform in CAVEATS:
+        typer.echo(CAVEATS[platform])

@@ -40,7 +40,7 @@ class _Row:
 
 
 def measure(
-    bundle: Annotated[Path, typer.Argument(help="Folder written by `pocketfit fit -o`.")],
+    bundle: Annotated[Path | None, typer.Argument(help="Folder written by `pocketfit fit -o`.")] = None,
     adb: Annotated[
         str | None, typer.Option(help="On a phone over adb: its serial, or any where one is plugged in.")
     ] = None,
@@ -70,6 +70,9 @@ def measure(
     web_runtimes: Annotated[
         Path | None, typer.Option(help="Folder with the runtimes for browsers, where this installation has none.")
     ] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="Instead: show pocketfit-benchmark.json, pulled from a generated Android app.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Time the artifacts of a bundle on this host, on a phone over adb or in its browser, once or for minutes.
@@ -78,6 +81,13 @@ def measure(
 
     Example: pocketfit measure bundle --browser --runtimes litert
     """
+    if benchmark is not None and bundle is not None:
+        raise OptionError("--benchmark shows what an app measured. Leave the bundle or --benchmark out.")
+    if benchmark is not None:
+        _show_benchmark(benchmark, as_json)
+        return
+    if bundle is None:
+        raise OptionError("Nothing is to be measured. Give the folder of a bundle, or --benchmark FILE of an app.")
     check_count("--runs", runs)
     check_count("--batch", batch)
     counts = _counts(threads)
@@ -92,11 +102,24 @@ def measure(
     else:
         with _place(adb, programs, folder) as place:
             rows, failed = work.done_at(place, lambda entry, count: None)
+    _show(rows, failed, as_json)
+    _conclude(rows, failed)
+
+
+def _show_benchmark(path: Path, as_json: bool) -> None:
+    from pocketfit.devices.measure.app_benchmark import read_benchmark
+
+    told = read_benchmark(path)
+    rows = [_Row(measured=one, golden=None) for one in told.measured]
+    _show(rows, told.failed, as_json)
+    _conclude(rows, told.failed)
+
+
+def _show(rows: Sequence[_Row], failed: Sequence[str], as_json: bool) -> None:
     if as_json:
-        print_json({"measured": [_to_json(row) for row in rows], "failed": failed})
+        print_json({"measured": [_to_json(row) for row in rows], "failed": list(failed)})
     else:
         _print(rows, failed)
-    _conclude(rows, failed)
 
 
 @dataclass(frozen=True)
@@ -213,7 +236,8 @@ def _cells(row: _Row) -> tuple[str, ...]:
     last = f"{milliseconds(one.last.ms)}, {one.last.ms / one.first.ms - 1:+.0%}"
     golden = () if row.golden is None else (str(row.golden),)
     figures = (milliseconds(one.first.ms), of, last, str(len(one.rounds)))
-    return (f"{one.runtime} {one.precision}", str(one.threads), *golden, *figures)
+    on = "" if one.device == "cpu" else f" on {one.device}"
+    return (f"{one.runtime} {one.precision}{on}", str(one.threads), *golden, *figures)
 
 
 def _conclude(rows: Sequence[_Row], failed: Sequence[str]) -> None:

@@ -83,6 +83,7 @@ class Measured:
         before: its condition before the first round.
         after: behind the last.
         rounds: each with the seconds since the beginning at which it was over; at least one.
+        device: what computed: the CPU, or the accelerator that it was asked for.
     """
 
     runtime: str
@@ -93,6 +94,7 @@ class Measured:
     before: Condition
     after: Condition
     rounds: tuple[tuple[float, Round], ...]
+    device: str = "cpu"
 
     @property
     def first(self) -> Round:

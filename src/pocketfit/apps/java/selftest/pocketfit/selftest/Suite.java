@@ -1,10 +1,10 @@
 package pocketfit.selftest;
 
 /** What a suite of vectors came to. */
-final class Suite {
-    final String name;
-    int passed;
-    int total;
+public final class Suite {
+    public final String name;
+    public int passed;
+    public int total;
 
     Suite(String name) {
         this.name = name;

@@ -9,10 +9,11 @@ __all__ = ["Platform", "sources"]
 
 
 class Platform(StrEnum):
-    """C++17 for Linux boards and the NDK; Java 8 without Android, for Android and the JVM."""
+    """C++17 for Linux boards and the NDK; Java 8 without Android, for Android and the JVM; a Swift package for iOS."""
 
     CPP = "cpp"
     JAVA = "java"
+    IOS = "ios"
 
 
 def sources(platform: Platform) -> dict[PurePosixPath, Path]:

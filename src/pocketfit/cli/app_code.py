@@ -17,13 +17,17 @@ BUILDS = {
     "cpp": "cmake -S {0} -B build-app && cmake --build build-app && build-app/selftest {0}/bundle {0}/vectors/*",
     "java": "javac --release 8 -d classes-app $(find {0} -name '*.java') && "
     "java -cp classes-app pocketfit.selftest.SelfTest {0}/bundle {0}/vectors/*",
+    "ios": "swift test --package-path {0}",
 }
 
 
 def app(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `pocketfit fit -o` wrote.")],
     platform: Annotated[
-        str, typer.Option(help="cpp (C++17, header-only, CMake) or java (Java 8, for Android and the JVM).")
+        str,
+        typer.Option(
+            help="cpp (C++17, header-only, CMake), java (Java 8, for Android and the JVM) or ios (a Swift package)."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: a new or empty one, or one written so.")],
     policy: Annotated[

@@ -89,7 +89,7 @@ def test_a_wrong_answer_is_told(selftest, tmp_path: Path):
         (lambda path: (path / "manifest.json").write_text('{"format": "other"}'), "is not a bundle"),
         (lambda path: (path / "manifest.json").write_text('{"format": '), "not JSON"),
         (lambda path: (path / "manifest.json").write_text("[" * 10_000), "too deep"),
-        (lambda path: _change(path, schema_version=4), "schema 4"),
+        (lambda path: _change(path, schema_version=5), "schema 5"),
     ],
     ids=["changed", "missing", "parent", "absolute", "link", "foreign", "truncated", "deep", "newer"],
 )

@@ -17,7 +17,7 @@ BUILDS = {
     "cpp": "cmake -S {0} -B build-app && cmake --build build-app && build-app/selftest {0}/bundle {0}/vectors/*",
     "java": "javac --release 8 -d classes-app $(find {0} -name '*.java') && "
     "java -cp classes-app pocketfit.selftest.SelfTest {0}/bundle {0}/vectors/*",
-    "ios": "swift test --package-path {0}",
+    "ios": "swift test --package-path {0} --scratch-path build-app",
 }
 
 

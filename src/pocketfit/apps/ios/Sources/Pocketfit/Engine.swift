@@ -18,19 +18,3 @@ public struct EngineOptions: Equatable, Sendable {
     self.threads = threads
   }
 }
-
-extension Artifact {
-  /// Bytes of the input.
-  var inputBytes: Int {
-    input.shape.reduce(input.dtype == "float32" ? 4 : 1, *)
-  }
-
-  /// Refuses what is not as long as the input.
-  func check(_ bytes: UnsafeRawBufferPointer) throws {
-    guard bytes.count == inputBytes else {
-      throw PocketfitError(
-        "the input has \(bytes.count) bytes, the model takes \(inputBytes). "
-          + "Check that contract and model come from one bundle")
-    }
-  }
-}

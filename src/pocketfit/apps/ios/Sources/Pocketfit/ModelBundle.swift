@@ -5,22 +5,40 @@ public struct ModelBundle {
   public let folder: URL
   public let manifest: Json
 
+  private let decryption: Decryption?
+  private let key: Data?
+
   /// Checks the manifest and every file that it lists.
-  public static func open(_ folder: URL) throws -> ModelBundle {
-    let text = try text(of: folder.appendingPathComponent("manifest.json"))
-    let manifest = try Json.parse(text)
+  ///
+  /// - Parameters:
+  ///   - trust: who has to have signed it, and the oldest release to take.
+  ///   - key: 32 bytes, where its models are encrypted.
+  public static func open(_ folder: URL, _ trust: Trust = Trust(), key: Data? = nil) throws
+    -> ModelBundle
+  {
+    let content = try data(of: folder.appendingPathComponent("manifest.json"))
+    try trust.checkSignature(of: folder, content)
+    let bundle = try ModelBundle(
+      folder, Json.parse(String(decoding: content, as: UTF8.self)), key)
+    try trust.checkRelease(of: folder, bundle.manifest)
+    for (name, entry) in try bundle.manifest.at("files").members() {
+      try bundle.check(name, sha256: entry.at("sha256").string())
+    }
+    return bundle
+  }
+
+  private init(_ folder: URL, _ manifest: Json, _ key: Data?) throws {
     guard try manifest.find("format")?.string() == "pocketfit-bundle" else {
       throw PocketfitError("\(folder.path) is not a bundle")
     }
     let schema = try manifest.at("schema_version").integer()
-    guard schema == 2 || schema == 3 else {
-      throw PocketfitError("the bundle has schema \(schema); this code reads 2 and 3")
+    guard (2...4).contains(schema) else {
+      throw PocketfitError("the bundle has schema \(schema); this code reads 2 to 4")
     }
-    let bundle = ModelBundle(folder: folder, manifest: manifest)
-    for (name, entry) in try manifest.at("files").members() {
-      try bundle.check(name, sha256: entry.at("sha256").string())
-    }
-    return bundle
+    self.folder = folder
+    self.manifest = manifest
+    self.key = key
+    decryption = try manifest.find("encryption").map { try Decryption($0, key: key) }
   }
 
   /// Every artifact, in the order of the manifest.
@@ -33,9 +51,23 @@ public struct ModelBundle {
     try artifacts().first { $0.runtime == runtime && $0.precision == precision }
   }
 
-  /// A part that the manifest names: preprocess, preprocess_vectors, labels, report; nil for none.
-  public func read(_ part: String) throws -> String? {
-    try manifest.find(part).map { try ModelBundle.text(of: inside($0.string())) }
+  /// The bundle of a variant, by its folder: "." is this one.
+  public func variant(_ folder: String) throws -> ModelBundle {
+    if folder == "." { return self }
+    let inner = try ModelBundle(
+      inside(folder), Json.parse(text(of: "\(folder)/manifest.json")), key)
+    let outer = try manifest.at("files").members()
+    for (name, entry) in try inner.manifest.at("files").members()
+    where outer["\(folder)/\(name)"] != entry {
+      throw PocketfitError(
+        "the variant in \(folder) says something else of \(name) than the bundle")
+    }
+    return inner
+  }
+
+  /// Which artifact runs when; nil where the bundle does not say.
+  public func policy() throws -> Policy? {
+    try read("policy").map { try Policy(Json.parse($0)) }
   }
 
   /// What is to be done to images and outputs.
@@ -46,12 +78,27 @@ public struct ModelBundle {
     return try Contract(Json.parse(text))
   }
 
-  /// The text of a UTF-8 file.
-  public static func text(of file: URL) throws -> String {
-    guard let data = FileManager.default.contents(atPath: file.path) else {
-      throw PocketfitError("\(file.path) cannot be read")
+  /// A part that the manifest names: preprocess, preprocess_vectors, labels, policy; nil for none.
+  public func read(_ part: String) throws -> String? {
+    try manifest.find(part).map { try text(of: $0.string()) }
+  }
+
+  /// A file that the manifest lists, decrypted in memory where it is encrypted.
+  public func data(of name: String) throws -> Data {
+    guard try manifest.at("files").find(name) != nil else {
+      throw PocketfitError("\(name) is not among the bundle's files")
     }
-    return String(decoding: data, as: UTF8.self)
+    let content = try ModelBundle.data(of: inside(name))
+    guard let decryption, decryption.covers(name) else { return content }
+    return try decryption.open(content, name)
+  }
+
+  func isEncrypted(_ name: String) -> Bool { decryption?.covers(name) ?? false }
+
+  /// Every file that the manifest lists below a folder, or the file itself.
+  func files(of name: String) throws -> [String] {
+    try manifest.at("files").members().keys.filter { $0 == name || $0.hasPrefix("\(name)/") }
+      .sorted()
   }
 
   /// A name from the manifest as a file, which must not lead out of the bundle.
@@ -64,26 +111,30 @@ public struct ModelBundle {
     return folder.appendingPathComponent(name)
   }
 
+  /// The text of a UTF-8 file.
+  public static func text(of file: URL) throws -> String {
+    String(decoding: try data(of: file), as: UTF8.self)
+  }
+
+  private func text(of name: String) throws -> String {
+    String(decoding: try data(of: name), as: UTF8.self)
+  }
+
+  private static func data(of file: URL) throws -> Data {
+    guard let data = FileManager.default.contents(atPath: file.path) else {
+      throw PocketfitError("\(file.path) cannot be read")
+    }
+    return data
+  }
+
   private func check(_ name: String, sha256: String) throws {
     let file = try inside(name)
     let straight = folder.resolvingSymlinksInPath().appendingPathComponent(name).path
     guard file.resolvingSymlinksInPath().path == straight else {
       throw PocketfitError("\(name) is reached by a link; such a bundle is not read")
     }
-    guard try hash(file) == sha256 else {
+    guard try Sha256.hex(of: file) == sha256 else {
       throw PocketfitError("\(name) is not the file that was written")
     }
-  }
-
-  private func hash(_ file: URL) throws -> String {
-    guard let stream = FileHandle(forReadingAtPath: file.path) else {
-      throw PocketfitError("\(file.path) cannot be read")
-    }
-    defer { stream.closeFile() }
-    var hash = Sha256()
-    while let piece = try stream.read(upToCount: 1 << 16), !piece.isEmpty {
-      hash.update(piece)
-    }
-    return hash.hex()
   }
 }

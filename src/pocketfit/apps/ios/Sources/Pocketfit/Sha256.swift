@@ -25,4 +25,17 @@ public struct Sha256 {
       return digits.count == 1 ? "0" + digits : digits
     }.joined()
   }
+
+  /// Of a file, which is read piece by piece.
+  static func hex(of file: URL) throws -> String {
+    guard let stream = FileHandle(forReadingAtPath: file.path) else {
+      throw PocketfitError("\(file.path) cannot be read")
+    }
+    defer { stream.closeFile() }
+    var hash = Sha256()
+    while let piece = try stream.read(upToCount: 1 << 16), !piece.isEmpty {
+      hash.update(piece)
+    }
+    return hash.hex()
+  }
 }

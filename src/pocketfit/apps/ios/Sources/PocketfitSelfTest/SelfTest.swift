@@ -16,4 +16,12 @@ public enum SelfTest {
     }
     return [try StepVectors.replay(Json.parse(text))]
   }
+
+  /// Refuses what does not answer as Pocketfit does.
+  public static func check(_ path: URL) throws {
+    let differences = try replay(path).flatMap(\.differences)
+    guard differences.isEmpty else {
+      throw PocketfitError(differences.joined(separator: "\n"))
+    }
+  }
 }

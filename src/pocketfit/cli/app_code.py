@@ -20,6 +20,12 @@ BUILDS = {
     "ios": "swift test --package-path {0} --scratch-path build-app",
 }
 
+# What was not tried as it will run.
+NOTES = {
+    "ios": "The core was run on Linux. Camera, sensors, Core ML, LiteRT, ONNX Runtime and the sample were only "
+    "type-checked against stand-ins of their modules: nothing of it has run on an iPhone.",
+}
+
 
 def app(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `pocketfit fit -o` wrote.")],
@@ -56,3 +62,5 @@ def app(
     write_app(content, out)
     typer.echo(f"Wrote {out}. Build and test it:")
     console().print(f"  {BUILDS[platform].format(out)}", markup=False, highlight=False, soft_wrap=True)
+    if platform in NOTES:
+        typer.echo(NOTES[platform])

@@ -65,8 +65,8 @@ def test_the_sample_fits_the_package(stubs, tmp_path: Path):
     for module in ("Pocketfit", "PocketfitSelfTest"):
         swift("swiftc", "-parse-as-library", "-module-name", module, "-I", stubs, "-I", tmp_path, "-emit-module",
               "-emit-module-path", tmp_path / f"{module}.swiftmodule", *code("Sources", module))  # fmt: skip
-    swift("swiftc", "-typecheck", "-warnings-as-errors", "-parse-as-library", "-I", stubs, "-I", tmp_path, "-module-name",
-          "Sample", *code("Sample"))  # fmt: skip
+    swift("swiftc", "-typecheck", "-warnings-as-errors", "-parse-as-library", "-I", stubs, "-I", tmp_path,
+          "-module-name", "Sample", *code("Sample"))  # fmt: skip
 
 
 def test_every_adapter_was_looked_at(stubs):

@@ -53,7 +53,7 @@ public final class AdaptiveModel {
     let variant = policyEngine.policy.variants[index]
     let options = EngineOptions(delegate: variant.delegate, threads: variant.threads)
     for ref in variant.artifacts {
-      let home = try bundle.variant(ref.bundle)
+      let home = try bundle.home(of: ref)
       guard let artifact = try home.artifact(runtime: ref.runtime, precision: ref.precision),
         let opened = try open(artifact, options)
       else { continue }

@@ -47,6 +47,11 @@ public struct Artifact {
     try bundle.data(of: name)
   }
 
+  /// Every file of it, decrypted in memory where it is encrypted, by its name in the bundle.
+  public func contents() throws -> [(name: String, content: Data)] {
+    try bundle.files(of: name).map { ($0, try bundle.data(of: $0)) }
+  }
+
   /// Hands the file to open to `body`. An encrypted one is written to a protected file for the time
   /// of the call: for runtimes that open files alone.
   public func withFile<Result>(_ body: (URL) throws -> Result) throws -> Result {

@@ -1,9 +1,5 @@
 import Foundation
 
-#if canImport(CryptoKit)
-  import CryptoKit
-#endif
-
 /// Which files of a bundle lie there encrypted with AES-256 in Galois counter mode.
 struct Decryption {
   private let id: String
@@ -27,17 +23,11 @@ struct Decryption {
     guard let key else {
       throw PocketfitError("\(name) is encrypted; give ModelBundle.open the bundle's key")
     }
-    #if canImport(CryptoKit)
-      do {
-        let box = try AES.GCM.SealedBox(combined: content)
-        return try AES.GCM.open(
-          box, using: SymmetricKey(data: key), authenticating: Data("\(id)/\(name)".utf8))
-      } catch {
-        throw PocketfitError(
-          "\(name) cannot be decrypted: the key is another one, or the file belongs elsewhere")
-      }
-    #else
-      throw PocketfitError("files are decrypted by CryptoKit, which this system does not have")
-    #endif
+    let boundTo = Data("\(id)/\(name)".utf8)
+    guard let plain = Cryptography.open(content, key: key, boundTo: boundTo) else {
+      throw PocketfitError(
+        "\(name) cannot be decrypted: the key is another one, or the file belongs elsewhere")
+    }
+    return plain
   }
 }

@@ -60,6 +60,7 @@ struct JsonParser {
       skipSpace()
       let name = try string()
       try need(":")
+      guard members[name] == nil else { throw failure("\(name) is there twice") }
       members[name] = try value(depth: depth + 1)
     } while take(",")
     try need("}")

@@ -5,8 +5,15 @@ public struct ModelBundle {
   public let folder: URL
   public let manifest: Json
 
+  /// Its own name among several variants; empty where there is only one.
+  public private(set) var name = ""
+  /// The variants behind the first.
+  public private(set) var others: [ModelBundle] = []
+
   private let decryption: Decryption?
   private let key: Data?
+  /// Relative to the bundle that has the policy.
+  private var place = "."
 
   /// Checks the manifest and every file that it lists.
   ///
@@ -18,12 +25,14 @@ public struct ModelBundle {
   {
     let content = try data(of: folder.appendingPathComponent("manifest.json"))
     try trust.checkSignature(of: folder, content)
-    let bundle = try ModelBundle(
+    var bundle = try ModelBundle(
       folder, Json.parse(String(decoding: content, as: UTF8.self)), key)
     try trust.checkRelease(of: folder, bundle.manifest)
     for (name, entry) in try bundle.manifest.at("files").members() {
       try bundle.check(name, sha256: entry.at("sha256").string())
     }
+    try bundle.addVariants()
+    if let policy = try bundle.policy() { try bundle.check(policy) }
     return bundle
   }
 
@@ -51,18 +60,12 @@ public struct ModelBundle {
     try artifacts().first { $0.runtime == runtime && $0.precision == precision }
   }
 
-  /// The bundle of a variant, by its folder: "." is this one.
-  public func variant(_ folder: String) throws -> ModelBundle {
-    if folder == "." { return self }
-    let inner = try ModelBundle(
-      inside(folder), Json.parse(text(of: "\(folder)/manifest.json")), key)
-    let outer = try manifest.at("files").members()
-    for (name, entry) in try inner.manifest.at("files").members()
-    where outer["\(folder)/\(name)"] != entry {
-      throw PocketfitError(
-        "the variant in \(folder) says something else of \(name) than the bundle")
+  /// Where an artifact lies that a policy names.
+  public func home(of artifact: Policy.ArtifactRef) throws -> ModelBundle {
+    guard let found = ([self] + others).first(where: { $0.place == artifact.bundle }) else {
+      throw PocketfitError("the bundle has no variant in \(artifact.bundle)")
     }
-    return inner
+    return found
   }
 
   /// Which artifact runs when; nil where the bundle does not say.
@@ -93,6 +96,8 @@ public struct ModelBundle {
     return try decryption.open(content, name)
   }
 
+  public var isEncrypted: Bool { decryption != nil }
+
   func isEncrypted(_ name: String) -> Bool { decryption?.covers(name) ?? false }
 
   /// Every file that the manifest lists below a folder, or the file itself.
@@ -103,12 +108,17 @@ public struct ModelBundle {
 
   /// A name from the manifest as a file, which must not lead out of the bundle.
   func inside(_ name: String) throws -> URL {
-    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-    let bad = parts.contains { ["", ".", ".."].contains($0) }
-    if bad || name.unicodeScalars.contains(where: { "\\:\0\n".unicodeScalars.contains($0) }) {
+    guard ModelBundle.staysInside(name) else {
       throw PocketfitError("the manifest names \(name), which leads out of the bundle")
     }
     return folder.appendingPathComponent(name)
+  }
+
+  /// Whether a name is a relative path below a folder, on any system.
+  static func staysInside(_ name: String) -> Bool {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    return !parts.contains { ["", ".", ".."].contains($0) }
+      && !name.unicodeScalars.contains { "\\:\0\n".unicodeScalars.contains($0) }
   }
 
   /// The text of a UTF-8 file.
@@ -120,11 +130,54 @@ public struct ModelBundle {
     String(decoding: try data(of: name), as: UTF8.self)
   }
 
-  private static func data(of file: URL) throws -> Data {
+  static func data(of file: URL) throws -> Data {
     guard let data = FileManager.default.contents(atPath: file.path) else {
       throw PocketfitError("\(file.path) cannot be read")
     }
     return data
+  }
+
+  private mutating func addVariants() throws {
+    for (name, place) in try manifest.find("variants")?.members().sorted(by: { $0.key < $1.key })
+      ?? []
+    {
+      if try place.string() == "." {
+        self.name = name
+      } else {
+        others.append(try variant(name, in: place.string()))
+      }
+    }
+    guard others.isEmpty || !name.isEmpty else {
+      throw PocketfitError("none of the variants is the bundle itself")
+    }
+  }
+
+  /// Its files were checked as the bundle's own; its manifest has to say the same of them.
+  private func variant(_ name: String, in place: String) throws -> ModelBundle {
+    var variant = try ModelBundle(
+      inside(place), Json.parse(text(of: "\(place)/manifest.json")), key)
+    let known = try manifest.at("files").members()
+    for (file, entry) in try variant.manifest.at("files").members() {
+      _ = try variant.inside(file)
+      guard known["\(place)/\(file)"] == entry else {
+        throw PocketfitError("\(place)/\(file) is another file to the variant's manifest")
+      }
+    }
+    (variant.name, variant.place) = (name, place)
+    return variant
+  }
+
+  private func check(_ policy: Policy) throws {
+    for variant in policy.variants {
+      let found = try variant.artifacts.contains { artifact in
+        let home = ([self] + others).first { $0.place == artifact.bundle }
+        return try home?.artifact(runtime: artifact.runtime, precision: artifact.precision) != nil
+      }
+      guard found else {
+        throw PocketfitError(
+          "the policy's variant \(variant.name) names no artifact of the bundle")
+      }
+    }
   }
 
   private func check(_ name: String, sha256: String) throws {

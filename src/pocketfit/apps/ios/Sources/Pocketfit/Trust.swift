@@ -1,9 +1,5 @@
 import Foundation
 
-#if canImport(CryptoKit)
-  import CryptoKit
-#endif
-
 /// What has to be true of a bundle before anything in it is believed.
 public struct Trust: Equatable, Sendable {
   /// 32 bytes of Ed25519, whose owner has to have signed the bundle; nil takes an unsigned one too.
@@ -22,7 +18,7 @@ public struct Trust: Equatable, Sendable {
     guard let signature = FileManager.default.contents(atPath: file.path) else {
       throw PocketfitError("\(folder.path) is not signed; get it from who signs it")
     }
-    guard try Trust.isSigned(manifest, signature, by: publicKey) else {
+    guard Cryptography.isSigned(manifest, signature, by: publicKey) else {
       throw PocketfitError(
         "the signature of \(folder.path) is not one of its manifest by that key. Do not use the "
           + "bundle: it was changed since it was signed, or signed by another")
@@ -35,14 +31,5 @@ public struct Trust: Equatable, Sendable {
       throw PocketfitError(
         "\(folder.path) is release \(release); \(leastRelease) is the least allowed")
     }
-  }
-
-  private static func isSigned(_ message: Data, _ signature: Data, by key: Data) throws -> Bool {
-    #if canImport(CryptoKit)
-      let key = try Curve25519.Signing.PublicKey(rawRepresentation: key)
-      return key.isValidSignature(signature, for: message)
-    #else
-      throw PocketfitError("signatures are checked by CryptoKit, which this system does not have")
-    #endif
   }
 }

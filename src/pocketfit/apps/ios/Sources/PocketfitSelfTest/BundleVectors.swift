@@ -3,7 +3,44 @@ import Pocketfit
 
 /// The preprocess_vectors.json of a bundle.
 enum BundleVectors {
-  static func replay(_ bundle: ModelBundle) throws -> [Suite] {
+  static func replay(_ bundle: ModelBundle, hasKey: Bool) throws -> [Suite] {
+    var suites = try replayVariant(bundle, hasKey) + replayPolicy(bundle)
+    for other in bundle.others {
+      for var suite in try replayVariant(other, hasKey) {
+        suite.name += " of \(other.name)"
+        suites.append(suite)
+      }
+    }
+    return suites
+  }
+
+  private static func replayVariant(_ bundle: ModelBundle, _ hasKey: Bool) throws -> [Suite] {
+    try replayContract(bundle) + (bundle.isEncrypted && !hasKey ? [] : replayModels(bundle))
+  }
+
+  /// Every file of every artifact, opened as an app does.
+  private static func replayModels(_ bundle: ModelBundle) throws -> [Suite] {
+    var models = Suite("bundle models")
+    for artifact in try bundle.artifacts() {
+      for (name, content) in try artifact.contents() { models.count(!content.isEmpty, name) }
+    }
+    return [models]
+  }
+
+  /// Every variant of the policy has an artifact in the folder that it names.
+  private static func replayPolicy(_ bundle: ModelBundle) throws -> [Suite] {
+    guard let policy = try bundle.policy() else { return [] }
+    var variants = Suite("bundle policy")
+    for variant in policy.variants {
+      let found = try variant.artifacts.contains {
+        try bundle.home(of: $0).artifact(runtime: $0.runtime, precision: $0.precision) != nil
+      }
+      variants.count(found, variant.name)
+    }
+    return [variants]
+  }
+
+  private static func replayContract(_ bundle: ModelBundle) throws -> [Suite] {
     guard let text = try bundle.read("preprocess_vectors") else { return [] }
     var inputs = Suite("bundle preprocessing")
     var answers = Suite("bundle postprocessing")

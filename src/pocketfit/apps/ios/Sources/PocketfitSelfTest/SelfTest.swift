@@ -3,12 +3,23 @@ import Pocketfit
 
 /// Replays test vectors of Pocketfit: on the developer's machine, or in an app.
 public enum SelfTest {
-  /// - Parameter path: a bundle's folder, a .jsonl of policies, or the .json of a step.
-  public static func replay(_ path: URL) throws -> [Suite] {
+  /// - Parameters:
+  ///   - path: a bundle's folder, its .zip, which is unpacked beside it, a .jsonl of policies, or the
+  ///     .json of a step.
+  ///   - trust: what is demanded of a bundle.
+  ///   - key: 32 bytes, for models that are encrypted; without it they are left out.
+  public static func replay(_ path: URL, _ trust: Trust = Trust(), key: Data? = nil) throws
+    -> [Suite]
+  {
     var isFolder: ObjCBool = false
     _ = FileManager.default.fileExists(atPath: path.path, isDirectory: &isFolder)
     if isFolder.boolValue {
-      return try BundleVectors.replay(ModelBundle.open(path))
+      return try BundleVectors.replay(ModelBundle.open(path, trust, key: key), hasKey: key != nil)
+    }
+    if path.pathExtension == "zip" {
+      let folder = URL(fileURLWithPath: path.path + ".unpacked")
+      let bundle = try Archive.unpack(path, into: folder, trust, key: key)
+      return try BundleVectors.replay(bundle, hasKey: key != nil)
     }
     let text = try ModelBundle.text(of: path)
     if path.pathExtension == "jsonl" {

@@ -23,6 +23,8 @@ enum StepVectors {
     case "quantization": return try quantization(test)
     case "whole": return try whole(test)
     case "answers": return try answers(test)
+    case "ed25519": return try IntegrityVectors.ed25519(test)
+    case "aes_gcm": return try IntegrityVectors.aesGcm(test)
     default: throw PocketfitError("the step \(step) is not known")
     }
   }

@@ -1,6 +1,6 @@
 /// What a suite of vectors came to.
 public struct Suite: Equatable, Sendable {
-  public let name: String
+  public internal(set) var name: String
   public private(set) var passed = 0
   public private(set) var total = 0
   /// What differs.

@@ -38,5 +38,5 @@ def run() -> Iterator[Row]:
             _, suites, told = selftest.run([*steps, *INTEGRITY, home / "policies.jsonl"])
             print(told, end="")
             for suite in suites:
-                row = {"language": str(target.platform), "target": target.name, "suite": suite.suite}
+                row = {"language": target.name.partition(",")[0], "target": target.name, "suite": suite.suite}
                 yield row | {"passed": suite.passed, "total": suite.total}

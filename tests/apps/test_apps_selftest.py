@@ -1,4 +1,4 @@
-"""C++ and Java give the answers of the reference, vector by vector."""
+"""C++, Java and Swift give the answers of the reference, vector by vector."""
 
 from __future__ import annotations
 

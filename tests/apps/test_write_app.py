@@ -26,7 +26,10 @@ def source(bundle):
     return bundle(CONTRACT, (3, 16, 16))
 
 
-@pytest.mark.parametrize(("platform", "code"), [("cpp", "CMakeLists.txt"), ("java", "src/pocketfit/Preprocessor.java")])
+@pytest.mark.parametrize(
+    ("platform", "code"),
+    [("cpp", "CMakeLists.txt"), ("java", "src/pocketfit/Preprocessor.java"), ("ios", "Package.swift")],
+)
 def test_the_command_writes_code_bundle_vectors_and_policy(source, tmp_path: Path, platform, code, capsys):
     write_policy(default_policy([THERE]), tmp_path / "policy.json")
     arguments = ["app", str(source.path), "--platform", platform, "-o", str(tmp_path / "app")]
@@ -55,7 +58,7 @@ def test_a_dry_run_names_the_files_and_writes_none(source, tmp_path: Path, capsy
 
 def test_another_platform_is_refused(source, tmp_path: Path, capsys):
     assert run(["app", str(source.path), "--platform", "cobol", "-o", str(tmp_path / "app")]) == 2
-    assert "Allowed: cpp, java" in capsys.readouterr().err
+    assert "Allowed: cpp, java, ios" in capsys.readouterr().err
 
 
 def test_the_same_again_replaces_what_was_written(source, tmp_path: Path):

@@ -1,6 +1,6 @@
-"""Code for apps: hand-written cores in C++ and Java that answer as Pocketfit does, put beside a bundle.
+"""Code for apps: hand-written cores in C++, Java and Swift that answer as Pocketfit does, put beside a bundle.
 
-`cpp/` and `java/` are sources as an app builds them; nothing in them is a template.
+`cpp/`, `java/` and `ios/` are sources as an app builds them; nothing in them is a template.
 """
 
 from pocketfit.apps.platforms import Platform, sources

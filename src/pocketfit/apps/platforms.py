@@ -9,11 +9,12 @@ __all__ = ["Platform", "content_folder", "sources"]
 
 
 class Platform(StrEnum):
-    """C++17 for Linux boards and the NDK; Java 8 for any JVM; Kotlin around that, in a Gradle module, for Android."""
+    """C++17 for Linux boards and the NDK; Java 8 for any JVM; Kotlin around that for Android; a Swift package for iOS."""
 
     CPP = "cpp"
     JAVA = "java"
     ANDROID = "android"
+    IOS = "ios"
 
 
 # In an Android module: where Gradle looks for Java, and where an app's own files are packed from.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pocketfit.apps.platforms import Platform, sources
+from pocketfit.apps.swift import compile_swift
 from pocketfit.errors import RuntimeMissing
 
 __all__ = ["TARGETS", "SelfTest", "Suite", "Target", "build"]
@@ -18,6 +19,7 @@ __all__ = ["TARGETS", "SelfTest", "Suite", "Target", "build"]
 # As CMakeLists.txt has it: without the last flag a compiler may fuse products with sums.
 CPP_FLAGS = ("-std=c++17", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffp-contract=off")
 JAVA_FLAGS = ("--release", "8", "-Xlint:all,-options", "-Werror")
+SWIFT_FLAGS = ("-O", "-swift-version", "6", "-warnings-as-errors")
 SECONDS = 600
 
 
@@ -47,6 +49,7 @@ TARGETS = (
         "cpp, arm64 by qemu", Platform.CPP, "aarch64-linux-gnu-g++", ("qemu-aarch64-static",), (*CPP_FLAGS, "-static")
     ),
     Target("java, jvm", Platform.JAVA, "javac", ("java", "-cp"), JAVA_FLAGS),
+    Target("swift, this processor", Platform.IOS, "swiftc", flags=SWIFT_FLAGS),
 )
 
 
@@ -95,6 +98,8 @@ def build(target: Target, folder: Path, program: Path | None = None) -> SelfTest
     Raises:
         RuntimeMissing: the compiler or what runs its programs is not installed.
     """
+    if target.platform is Platform.IOS:
+        return SelfTest(compile_swift(_compile, target.flags, folder, program))
     missing = [name for name in (target.compiler, *target.runner[:1]) if shutil.which(name) is None]
     if missing:
         raise RuntimeMissing(f"{target.name} needs {' and '.join(missing)}, not installed here. Install it to try that")

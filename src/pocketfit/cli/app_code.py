@@ -18,11 +18,14 @@ BUILDS = {
     "java": "javac --release 8 -d classes-app $(find {0} -name '*.java') && "
     "java -cp classes-app pocketfit.selftest.SelfTest {0}/bundle {0}/vectors/*",
     "android": "cd {0} && gradle :sample:installDebug",
+    "ios": "swift test --package-path {0} --scratch-path build-app",
 }
 # What an app developer has to know before trusting it.
 CAVEATS = {
     "android": "Its Kotlin is tested on the JVM, against stand-ins for Android's classes; Gradle, the Android SDK and "
     "phones have not seen it. The sample's button “Test itself” tells whether a phone gives the promised answers.",
+    "ios": "The core was run on Linux. Camera, sensors, Core ML, LiteRT, ONNX Runtime and the sample were only "
+    "type-checked against stand-ins of their modules: nothing of it has run on an iPhone.",
 }
 
 
@@ -31,8 +34,8 @@ def app(
     platform: Annotated[
         str,
         typer.Option(
-            help="cpp (C++17, header-only, CMake), java (Java 8, for the JVM), or android (a Gradle module in Kotlin "
-            "around the Java, with a sample app)."
+            help="cpp (C++17, header-only, CMake), java (Java 8, for the JVM), android (a Gradle module in Kotlin "
+            "around the Java, with a sample app) or ios (a Swift package with a sample)."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write: a new or empty one, or one written so.")],

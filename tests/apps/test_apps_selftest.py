@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.contract import Boxes, Classes, Color, Contract, Crop, Embedding, Letterbox, ShorterSide, Yuv, YuvFormat
 from pocketfit.data.contract import Dtype, Layout, Quantization
 from pocketfit.data.contract.vectors import write_vectors as write_steps
@@ -53,6 +54,10 @@ def test_every_step_of_the_contract_bit_for_bit(selftest, tmp_path: Path):
 
 def test_the_committed_policies(selftest):
     assert all_passed(selftest.run([COMMITTED])) == {"policy": 13}
+
+
+def test_the_committed_signatures_and_encrypted_texts(selftest):
+    assert all_passed(selftest.run(INTEGRITY)) == {"aes_gcm": 300, "ed25519": 392}
 
 
 def test_random_policies(selftest, tmp_path: Path):

@@ -9,7 +9,7 @@ __all__ = ["Platform", "content_folder", "sources"]
 
 
 class Platform(StrEnum):
-    """C++17 for Linux boards and the NDK; Java 8 for the JVM; Kotlin around that for Android; a Swift package for iOS."""
+    """C++17 for Linux boards and the NDK; Java 8 for the JVM; Kotlin around it for Android; Swift for iOS."""
 
     CPP = "cpp"
     JAVA = "java"

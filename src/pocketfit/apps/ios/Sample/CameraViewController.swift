@@ -32,7 +32,10 @@ final class CameraViewController: UIViewController {
       throw PocketfitError("add the folder bundle to the app, as a folder reference")
     }
     try SelfTest.check(folder)
-    let recogniser = try Recogniser(ModelBundle.open(folder)) { [weak self] text in
+    let policy = try Foundation.Bundle.main.url(forResource: "policy", withExtension: "json").map {
+      try Policy(Json.parse(ModelBundle.text(of: $0)))
+    }
+    let recogniser = try Recogniser(ModelBundle.open(folder), policy) { [weak self] text in
       DispatchQueue.main.async { self?.label.text = text }
     }
     let camera = try Camera(recogniser)

@@ -15,9 +15,10 @@ final class Recogniser {
   private var reading = Reading()
   private var frameUs: Int?
 
-  init(_ bundle: ModelBundle, tell: @escaping (String) -> Void) throws {
+  /// - Parameter policy: in place of the bundle's own.
+  init(_ bundle: ModelBundle, _ policy: Policy?, tell: @escaping (String) -> Void) throws {
     reader = PixelBufferReader(try bundle.contract())
-    model = try AdaptiveModel(bundle, open: Engines.open)
+    model = try AdaptiveModel(bundle, policy: policy, open: Engines.open)
     self.tell = tell
   }
 

@@ -11,6 +11,7 @@ import pocketfit.Bundle
 import pocketfit.Image
 import pocketfit.Json
 import pocketfit.Policy
+import pocketfit.Trust
 import pocketfit.engine.EngineOptions
 import pocketfit.engine.Engines
 import pocketfit.engine.artifacts
@@ -117,17 +118,20 @@ class Pocketfit private constructor(
          * Opens the bundle below `assets/pocketfit`, checks all its files and opens the first model.
          *
          * @param options for artifacts that no policy says more of.
+         * @param trust who has to have signed the bundle, and its least release.
          */
         suspend fun open(
             context: Context,
             options: EngineOptions = EngineOptions(),
             engines: Engines = Engines(),
+            trust: Trust = Trust.NONE,
         ): Pocketfit =
             withContext(Dispatchers.IO) {
                 val assets = AssetFolder(context)
                 val folder = assets.bundle()
-                val bundle = Bundle.open(folder)
-                val policy = assets.policy()?.let { Policy.fromJson(Json.parse(it)) }
+                val bundle = Bundle.open(folder, trust)
+                val beside = assets.policy()?.let { Policy.fromJson(Json.parse(it)) }
+                val policy = beside ?: if (bundle.has("policy")) bundle.policy() else null
                 val sensors = DeviceSensors(context)
                 val deployment = Deployment(bundle, policy, engines, options, sensors)
                 try {

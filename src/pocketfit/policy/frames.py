@@ -93,6 +93,7 @@ class FrameState:
         owed: warm-ups that the policy asked for and that are still to be run.
         frame_us: time of an inference at present, for the policy's reading; 0 is unknown.
         fresh: whether the next answer is the first of its variant.
+        fill: buffer that the camera writes the next frame to. It stays when an inference ends: the camera is at it.
     """
 
     now_us: int = 0
@@ -103,17 +104,12 @@ class FrameState:
     owed: int = 0
     frame_us: int = 0
     fresh: bool = True
+    fill: int = 0
 
     @property
     def in_flight(self) -> int:
         """Frames that the variant has taken and not yet answered, for the policy's reading."""
         return int(self.running is not None)
-
-    @property
-    def fill(self) -> int:
-        """The buffer that the camera writes the next frame to: the first that holds none."""
-        taken = [held.buffer for held in (self.running, self.waiting) if held]
-        return next(buffer for buffer in range(BUFFERS) if buffer not in taken)
 
 
 @dataclass(frozen=True)
@@ -161,9 +157,9 @@ def arrive(pace: Pace, state: FrameState, now_us: int, decision: Decision = EVER
     state = replace(state, due_us=max(state.due_us, state.now_us) + pace.interval_us)
     held = Held(frame, state.now_us, state.fill)
     if state.running is None:
-        return _start(state, held, Outcome.START)
+        return _start(replace(state, fill=_free(held, None)), held, Outcome.START)
     displaced = state.waiting.frame if state.waiting else -1
-    state = replace(state, waiting=held)
+    state = replace(state, waiting=held, fill=_free(held, state.running))
     return state, Step(Outcome.KEEP, displaced=displaced, fill=state.fill)
 
 
@@ -207,6 +203,11 @@ def _obey(state: FrameState, decision: Decision) -> tuple[FrameState, int]:
     if decision.action is not Action.WAIT or state.waiting is None:
         return state, -1
     return replace(state, waiting=None), state.waiting.frame
+
+
+def _free(came: Held, running: Held | None) -> int:
+    """The first buffer that holds neither the frame that came nor the one that is run."""
+    return next(buffer for buffer in range(BUFFERS) if buffer not in (came.buffer, running and running.buffer))
 
 
 def _start(state: FrameState, held: Held, outcome: Outcome, *, late: bool = False) -> tuple[FrameState, Step]:

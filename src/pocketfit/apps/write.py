@@ -17,6 +17,7 @@ from pocketfit.bundle.place import Kind, check_place, put
 from pocketfit.bundle.read import Bundle
 from pocketfit.data.contract.vectors import write_vectors
 from pocketfit.errors import InputError, OutputError
+from pocketfit.policy.frame_vectors import COMMITTED_FRAMES
 from pocketfit.policy.json_form import FILE as POLICY
 from pocketfit.policy.json_form import write_policy
 from pocketfit.policy.spec import Policy
@@ -62,6 +63,7 @@ class App:
         copied = {str(name): source for name, source in sources(self.platform).items()}
         copied |= {f"bundle/{name}": self.bundle.path / name for name in (MANIFEST, *self.bundle.manifest.files)}
         copied["vectors/policy.jsonl"] = COMMITTED
+        copied["vectors/frames.jsonl"] = COMMITTED_FRAMES
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

@@ -9,7 +9,7 @@ import pocketfit.Json;
 import pocketfit.PocketfitException;
 
 /**
- * Replays test vectors: each argument is a bundle's folder, a .jsonl of policies or the .json of a step.
+ * Replays test vectors: each argument is a bundle's folder, a .jsonl of policies or cameras, or the .json of a step.
  *
  * <p>Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
  */
@@ -37,6 +37,9 @@ public final class SelfTest {
             return BundleVectors.replay(Bundle.open(path));
         }
         if (path.getName().endsWith(".jsonl")) {
+            if (FrameVectors.isAboutFrames(path)) {
+                return FrameVectors.replay(path);
+            }
             return Collections.singletonList(PolicyVectors.replay(path));
         }
         return Collections.singletonList(StepVectors.replay(Json.parse(Bundle.text(path))));

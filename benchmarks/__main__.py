@@ -25,6 +25,7 @@ NAMES = (
     "latency_leave_one_out",
     "golden_languages",
     "preprocess_speed",
+    "frame_scheduler",
 )
 
 

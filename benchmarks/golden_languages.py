@@ -1,8 +1,9 @@
 """The shared test vectors in every language that the code for apps is written in.
 
 Those of the preprocessing contract have to come out bit for bit, answers within 2e-6; the suite `policy` has random
-policies and readings of 12 frames, every decision of which has to be that of the Python engine. A target whose compiler
-or emulator is not installed has no rows.
+policies and readings of 12 frames, every decision of which has to be that of the Python engine; `frames` has random
+cameras of 60 frames before models that keep up or do not, and `frame threads` is one camera with threads. A target whose
+compiler or emulator is not installed has no rows.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from benchmarks.results import Row
 from pocketfit.apps.selftest import TARGETS, build
 from pocketfit.data.contract import write_vectors
 from pocketfit.errors import RuntimeMissing
+from pocketfit.policy.frame_vectors import write_frame_vectors
 from pocketfit.policy.vectors import write_vectors as write_policies
 
 TRACES, FRAMES, SEED = 10_000, 12, 2026
+CAMERAS, CAMERA_FRAMES = 1_000, 60
 
 
 def run() -> Iterator[Row]:
@@ -26,6 +29,7 @@ def run() -> Iterator[Row]:
         home = Path(folder)
         steps = write_vectors(home / "steps")
         write_policies(home / "policies.jsonl", count=TRACES, frames=FRAMES, seed=SEED)
+        write_frame_vectors(home / "frames.jsonl", count=CAMERAS, frames=CAMERA_FRAMES, seed=SEED)
         for number, target in enumerate(TARGETS):
             (home / str(number)).mkdir()
             try:
@@ -33,7 +37,7 @@ def run() -> Iterator[Row]:
             except RuntimeMissing as missing:
                 print(missing)
                 continue
-            _, suites, told = selftest.run([*steps, home / "policies.jsonl"])
+            _, suites, told = selftest.run([*steps, home / "policies.jsonl", home / "frames.jsonl"])
             print(told, end="")
             for suite in suites:
                 row = {"language": str(target.platform), "target": target.name, "suite": suite.suite}

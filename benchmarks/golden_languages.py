@@ -2,8 +2,8 @@
 
 Those of the preprocessing contract have to come out bit for bit, answers within 2e-6; the suite `policy` has random
 policies and readings of 12 frames, every decision of which has to be that of the Python engine; `frames` has random
-cameras of 60 frames before models that keep up or do not, and `frame threads` is one camera with threads. A target whose
-compiler or emulator is not installed has no rows.
+cameras of 60 frames before models that keep up or do not, and `frame threads` is one camera with threads. A target
+whose compiler or emulator is not installed has no rows.
 """
 
 from __future__ import annotations

@@ -177,10 +177,10 @@ def finish(pace: Pace, state: FrameState, now_us: int) -> tuple[FrameState, Step
     Raises:
         InputError: no frame is run.
     """
-    if state.running is None:
+    done, waiting = state.running, state.waiting
+    if done is None:
         raise InputError("no frame is run, so none can be finished; call finish once for every start.")
     state = replace(state, now_us=max(state.now_us, now_us))
-    done, waiting = state.running, state.waiting
     outcome, late = _outcome(done), state.now_us - done.arrived_us > pace.budget_us
     if outcome is Outcome.USE:
         state = _timed(state, min(state.now_us - done.since_us, MOST_US))

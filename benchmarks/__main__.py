@@ -26,6 +26,7 @@ NAMES = (
     "golden_languages",
     "preprocess_speed",
     "in_browser",
+    "frame_scheduler",
 )
 
 

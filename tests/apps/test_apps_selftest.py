@@ -12,6 +12,7 @@ from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.contract import Boxes, Classes, Color, Contract, Crop, Embedding, Letterbox, ShorterSide, Yuv, YuvFormat
 from pocketfit.data.contract import Dtype, Layout, Quantization
 from pocketfit.data.contract.vectors import write_vectors as write_steps
+from pocketfit.policy.frame_vectors import COMMITTED_FRAMES, write_frame_vectors
 from pocketfit.policy.vectors import COMMITTED
 from pocketfit.policy.vectors import write_vectors as write_policies
 
@@ -63,6 +64,24 @@ def test_the_committed_signatures_and_encrypted_texts(selftest):
 def test_random_policies(selftest, tmp_path: Path):
     write_policies(tmp_path / "policies.jsonl", count=TRACES, frames=40, seed=7)
     assert all_passed(selftest.run([tmp_path / "policies.jsonl"])) == {"policy": TRACES + 1}
+
+
+def test_the_committed_cameras_and_one_with_threads(selftest):
+    assert all_passed(selftest.run([COMMITTED_FRAMES])) == {"frames": 24, "frame threads": 1}
+
+
+def test_random_cameras(selftest, tmp_path: Path):
+    write_frame_vectors(tmp_path / "frames.jsonl", count=TRACES, frames=60, seed=7)
+    assert all_passed(selftest.run([tmp_path / "frames.jsonl"]))["frames"] == TRACES
+
+
+def test_a_wrong_step_is_told(selftest, tmp_path: Path):
+    case = json.loads(COMMITTED_FRAMES.read_text(encoding="utf-8").splitlines()[0])
+    case["steps"]["displaced"][5] = 77
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(case))
+    code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
+    assert (code, suites[0].passed) == (1, 0)
+    assert "frames: camera-0 differs" in told
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

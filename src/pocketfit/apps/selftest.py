@@ -16,8 +16,8 @@ from pocketfit.errors import RuntimeMissing
 
 __all__ = ["TARGETS", "SelfTest", "Suite", "Target", "build"]
 
-# As CMakeLists.txt has it: without the last flag a compiler may fuse products with sums.
-CPP_FLAGS = ("-std=c++17", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffp-contract=off")
+# As CMakeLists.txt has them; without -ffp-contract=off a compiler may fuse products with sums.
+CPP_FLAGS = ("-std=c++17", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffp-contract=off", "-pthread")
 JAVA_FLAGS = ("--release", "8", "-Xlint:all,-options", "-Werror")
 SWIFT_FLAGS = ("-O", "-swift-version", "6", "-warnings-as-errors")
 SECONDS = 600
@@ -76,7 +76,7 @@ class SelfTest:
         """Replay vectors.
 
         Args:
-            paths: folders of bundles, files of steps and of policies.
+            paths: folders of bundles, files of steps, of policies and of cameras.
             options: what is demanded of bundles: --public-key, --least-release, --model-key, each with its value.
 
         Returns:

@@ -13,7 +13,7 @@ import pocketfit.Trust;
 
 /**
  * Replays test vectors: {@code [--public-key HEX] [--least-release N] [--model-key HEX] PATH ...}, each path a bundle's
- * folder, its .zip, which is unpacked beside it, a .jsonl of policies or the .json of a step. What is demanded of bundles
+ * folder, its .zip, which is unpacked beside it, a .jsonl of policies or cameras, or the .json of a step. What is demanded of bundles
  * comes first.
  *
  * <p>Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
@@ -78,6 +78,9 @@ public final class SelfTest {
                     Archive.unpack(path, new File(path.getPath() + ".unpacked"), trust), hasModelKey);
         }
         if (path.getName().endsWith(".jsonl")) {
+            if (FrameVectors.isAboutFrames(path)) {
+                return FrameVectors.replay(path);
+            }
             return Collections.singletonList(PolicyVectors.replay(path));
         }
         return Collections.singletonList(StepVectors.replay(Json.parse(Bundle.text(path))));

@@ -22,12 +22,15 @@ from pocketfit.devices.predict.speeds import amounts_vector
 
 __all__ = [
     "HubTable",
+    "Named",
+    "Step",
     "Way",
     "as_predictions",
     "by_macs",
     "fastest_named",
     "hub_table",
     "seen_elsewhere",
+    "step_between",
     "unseen_hub_networks",
 ]
 
@@ -35,6 +38,12 @@ RUNTIMES = {"tflite": "litert", "onnx": "onnxruntime", "qnn_dlc": "qnn"}
 PRECISIONS = {"float": "float16", "w8a8": "int8", "w8a16": "int8x16"}
 LEAST_NETWORKS = 6
 SPREAD = 0.3
+# Networks that two chips share, for one to tell of the other; and what a single one of them would leave in doubt.
+LEAST_SHARED, STEP_DOUBT = 4, 0.15
+# A normal distribution's standard deviation over its median deviation.
+NORMAL = 1.483
+# A choice that is so much slower than the best one, at most, is as good.
+AS_GOOD = 1.05
 
 
 @dataclass(frozen=True, order=True)
@@ -107,28 +116,60 @@ def unseen_hub_networks(data: HubTable) -> np.ndarray:
     return predicted
 
 
-def seen_elsewhere(data: HubTable, predicted: np.ndarray) -> np.ndarray:
-    """Logarithms of microseconds of every network, moved by how far off it is on one other chip: ways × networks.
+def seen_elsewhere(data: HubTable) -> np.ndarray:
+    """Logarithms of microseconds of every network, by what it takes on one other chip: ways × networks.
 
-    The first chip by name that has the network with the same runtime and precision; not a number where none has.
-
-    Args:
-        data: the table.
-        predicted: each network from the others alone.
+    The chip that the other networks say is most alike, of those that have it with the same runtime and precision; not a
+    number where none has.
     """
     moved = np.full_like(data.log_us, np.nan)
-    for row, column in np.argwhere(np.isfinite(data.log_us)):
-        other = next(_elsewhere(data, row, column), None)
-        if other is not None:
-            moved[row, column] = predicted[row, column] + data.log_us[other, column] - predicted[other, column]
+    for column in range(len(data.networks)):
+        rest = np.delete(data.log_us, column, axis=1)
+        for row in np.flatnonzero(np.isfinite(data.log_us[:, column])):
+            others = [one for one in _elsewhere(data, row) if np.isfinite(data.log_us[one, column])]
+            found = [(one, step) for one in others if (step := step_between(rest[one], rest[row]))]
+            if found:
+                other, step = min(found, key=lambda pair: pair[1].spread)
+                moved[row, column] = data.log_us[other, column] + step.log_times
     return moved
 
 
-def _elsewhere(data: HubTable, row: int, column: int) -> Iterator[int]:
+def _elsewhere(data: HubTable, row: int) -> Iterator[int]:
+    """The same runtime, precision and processor on other devices."""
     own = data.ways[row]
     for other, way in enumerate(data.ways):
-        if other != row and replace(way, device=own.device) == own and np.isfinite(data.log_us[other, column]):
+        if other != row and replace(way, device=own.device) == own:
             yield other
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one chip to another.
+
+    Args:
+        log_times: median of the logarithm of the ratio of their latencies.
+        spread: standard deviation of a network's ratio around it, as the median deviation tells it.
+    """
+
+    log_times: float
+    spread: float
+
+
+def step_between(one: np.ndarray, other: np.ndarray) -> Step | None:
+    """How latencies change from one chip to another, if enough networks ran on both.
+
+    Args:
+        one: logarithms of latencies, by network; not a number where nothing was measured.
+        other: likewise.
+    """
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < LEAST_SHARED:
+        return None
+    change = (other - one)[both]
+    median = float(np.median(change))
+    # A few networks may agree by chance: the fewer, the less they are trusted.
+    doubt = STEP_DOUBT / np.sqrt(both.sum())
+    return Step(median, float(NORMAL * np.median(np.abs(change - median)) + doubt))
 
 
 def by_macs(data: HubTable, macs: np.ndarray) -> np.ndarray:
@@ -148,14 +189,14 @@ def as_predictions(data: HubTable, predicted: np.ndarray) -> list[Predicted]:
     return found
 
 
-def fastest_named(data: HubTable, predicted: np.ndarray) -> tuple[float, float, int]:
+def fastest_named(data: HubTable, predicted: np.ndarray) -> tuple[Named, Named]:
     """How often the fastest runtime and precision of a network on a device is named right.
 
     Returns:
-        The share by prediction, the share by always naming what is most often fastest on other networks, and the number
-        of cases: devices and networks with at least two ways.
+        By prediction, and by always naming what is most often fastest on other networks.
     """
-    right = usual_right = cases = 0
+    slower: list[float] = []
+    usual_slower: list[float] = []
     devices = np.array([way.device for way in data.ways])
     for column in range(len(data.networks)):
         usual = _usual(data, column)
@@ -163,11 +204,24 @@ def fastest_named(data: HubTable, predicted: np.ndarray) -> tuple[float, float, 
             rows = np.flatnonzero((devices == device) & np.isfinite(data.log_us[:, column]))
             if len(rows) < 2:
                 continue
-            best = rows[np.argmin(data.log_us[rows, column])]
-            cases += 1
-            right += bool(best == rows[np.argmin(predicted[rows, column])])
-            usual_right += bool(best == max(rows, key=lambda row: usual[_choice(data.ways[row])]))
-    return right / cases, usual_right / cases, cases
+            log_us = data.log_us[rows, column] - data.log_us[rows, column].min()
+            slower.append(log_us[np.argmin(predicted[rows, column])])
+            usual_slower.append(log_us[np.argmax([usual[_choice(data.ways[row])] for row in rows])])
+    return _named(slower), _named(usual_slower)
+
+
+@dataclass(frozen=True)
+class Named:
+    """How often the fastest way was named right, and how often one as good; of devices and networks with two ways."""
+
+    right: float
+    as_good: float
+    cases: int
+
+
+def _named(slower: list[float]) -> Named:
+    times = np.exp(slower)
+    return Named(float((times == 1).mean()), float((times <= AS_GOOD).mean()), len(times))
 
 
 def _usual(data: HubTable, without: int) -> Counter[tuple[str, str]]:

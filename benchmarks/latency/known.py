@@ -9,12 +9,13 @@ Little and Rubin, "Statistical Analysis with Missing Data", 2002, section 11.2, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-__all__ = ["Known", "choose", "estimate"]
+__all__ = ["Known", "choose", "estimate", "most_telling"]
 
 # Weight of an independent variance of 0.02 for each network beside the runs.
 SHRINKAGE, SHRUNK_TO = 5.0, 0.02
@@ -22,6 +23,8 @@ RIDGE = 3.0
 ITERATIONS = 12
 # Of a single measurement, as a variance of its logarithm.
 MEASUREMENT = 5e-4
+# Networks are told apart by runs that have them all: fewer say nothing.
+LEAST_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,49 @@ def choose(covariance: np.ndarray, candidates: Sequence[int], count: int) -> lis
         rest = [one for one in candidates if one not in chosen]
         chosen.append(min(rest, key=lambda one: _remaining(covariance, [*chosen, one], candidates)))
     return chosen
+
+
+def most_telling(
+    known: Known, log_us: np.ndarray, traits: np.ndarray, candidates: Sequence[int], count: int
+) -> list[int]:
+    """Which networks to measure: those that predict the other candidates best on runs that are known.
+
+    One after another, then each in turn exchanged for a better one.
+
+    Source: Fedorov, "Theory of Optimal Experiments", 1972, chapter 3, for the exchanges.
+
+    Args:
+        known: estimated from these runs.
+        log_us: runs × networks.
+        traits: runs × traits.
+        candidates: networks that can be measured.
+        count: how many will be.
+    """
+    errors, means = partial(_mean_error, known, log_us), np.stack([known.mean(one) for one in traits])
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen = _best(chosen, candidates, lambda some: errors(means, some, candidates))
+    for _ in range(count):
+        chosen = _best(chosen[1:], candidates, lambda some: errors(means, some, candidates))
+    return chosen
+
+
+def _best(chosen: list[int], candidates: Sequence[int], error: Callable[[list[int]], float]) -> list[int]:
+    """With the one candidate more that makes the error the smallest."""
+    return min(([*chosen, one] for one in candidates if one not in chosen), key=error)
+
+
+def _mean_error(
+    known: Known, log_us: np.ndarray, means: np.ndarray, chosen: list[int], candidates: Sequence[int]
+) -> float:
+    """Relative error over the other candidates, on the runs that have the chosen ones."""
+    usable = np.isfinite(log_us[:, chosen]).all(axis=1)
+    if usable.sum() < LEAST_RUNS:
+        return np.inf
+    off = log_us[usable] - means[usable]
+    rest = [one for one in candidates if one not in chosen]
+    left = off[:, rest] - off[:, chosen] @ _gain(known.covariance, chosen)[rest].T
+    return float(np.nanmean(np.abs(np.expm1(-left))))
 
 
 def _remaining(covariance: np.ndarray, chosen: list[int], candidates: Sequence[int]) -> float:

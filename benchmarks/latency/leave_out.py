@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 from benchmarks.latency.fit import Fitted, fit
-from benchmarks.latency.known import choose, estimate
+from benchmarks.latency.known import Known, choose, estimate, most_telling
 from benchmarks.latency.runs import (
     Run,
     amounts_of,
@@ -24,7 +25,17 @@ from benchmarks.latency.scores import Predicted
 from pocketfit.devices.predict.kinds import KINDS
 from pocketfit.devices.predict.speeds import Speeds, adapted, prior_covariance
 
-__all__ = ["MACS", "MEASURED", "Results", "Table", "known_networks", "table", "unseen_both", "unseen_networks"]
+__all__ = [
+    "MACS",
+    "MEASURED",
+    "Results",
+    "Table",
+    "all_others_measured",
+    "known_networks",
+    "table",
+    "unseen_both",
+    "unseen_networks",
+]
 
 # A run has to have more networks than are measured, to be scored on the others.
 LEAST_NETWORKS = 10
@@ -33,6 +44,9 @@ MEASURED = 3
 GROUPS = 6
 # What a network takes beyond its kinds of work, before it is scaled by the errors of other folds.
 SPREAD = 0.12
+
+# `benchncnn` got these one after another: which of them a run has tells the version of ncnn.
+NEWER = ("blazeface", "yolo-fastest-1.1", "nanodet_m", "FastestDet", "vision_transformer")
 
 MACS = np.array([kind.group in ("arithmetic", "depthwise") for kind in KINDS])
 
@@ -74,6 +88,12 @@ class Table:
         """The device of each run."""
         return np.array([run.device for run in self.runs])
 
+    @property
+    def traits_and_version(self) -> np.ndarray:
+        """The traits of each run, and the version of ncnn that it was measured with."""
+        has = [np.isfinite(self.log_us[:, self.networks.index(one)]) for one in NEWER]
+        return np.column_stack([self.traits, *has])
+
 
 def table(keep: Callable[[Run], bool], backend: str = "cpu") -> Table:
     """The runs on ARM cores, as far as they are to be kept."""
@@ -84,25 +104,55 @@ def table(keep: Callable[[Run], bool], backend: str = "cpu") -> Table:
 
 
 def known_networks(data: Table) -> Results:
-    """A device left out with all its runs; three networks of each run are measured, the others predicted."""
+    """A device left out with all its runs; three networks of each run are measured, the others predicted.
+
+    Which three, other devices decide.
+    """
     results: Results = {"ours": [], "Gaussian process": [], "MACs": []}
-    for device in np.unique(data.devices[data.scored]):
+    traits, scored = data.traits_and_version, data.scored
+    for device in np.unique(data.devices[scored]):
         out = data.devices == device
-        with_traits, plain = (
-            estimate(data.log_us[~out], known[~out]) for known in (data.traits, np.empty((len(out), 0)))
-        )
-        for run in np.flatnonzero(out & data.scored):
+        ours, plain = estimate(data.log_us[~out], traits[~out]), estimate(data.log_us[~out], np.empty((sum(~out), 0)))
+        like = ~out & scored
+        pick = cache(partial(_most_telling, ours, data.log_us[like], traits[like]))
+        for run in np.flatnonzero(out & scored):
             measured = list(np.flatnonzero(np.isfinite(data.log_us[run])))
-            for name, known, seen in (("ours", with_traits, data.traits[run]), ("Gaussian process", plain, _NOTHING)):
-                chosen = choose(known.covariance, measured, MEASURED)
-                mean, variance = known.given(seen, chosen, data.log_us[run, chosen])
-                rest = [one for one in measured if one not in chosen]
-                results[name] += _predicted(device, mean[rest], data.log_us[run, rest], np.sqrt(variance[rest]))
+            results["ours"] += _given(device, data, run, ours, traits[run], pick(tuple(measured)))
+            chosen = choose(plain.covariance, measured, MEASURED)
+            results["Gaussian process"] += _given(device, data, run, plain, _NOTHING, chosen)
+            rest = [one for one in measured if one not in chosen]
             results["MACs"] += _by_macs(device, data, run, chosen, rest)
     return results
 
 
 _NOTHING = np.empty(0)
+
+
+def _most_telling(known: Known, log_us: np.ndarray, traits: np.ndarray, candidates: tuple[int, ...]) -> list[int]:
+    return most_telling(known, log_us, traits, candidates, MEASURED)
+
+
+def all_others_measured(data: Table) -> Results:
+    """A device left out, and of each of its runs every network but one measured: more than three can be hoped to do."""
+    results: Results = {"ours": []}
+    traits, scored = data.traits_and_version, data.scored
+    for device in np.unique(data.devices[scored]):
+        out = data.devices == device
+        known = estimate(data.log_us[~out], traits[~out])
+        for run in np.flatnonzero(out & scored):
+            measured = list(np.flatnonzero(np.isfinite(data.log_us[run])))
+            for left in measured:
+                chosen = [one for one in measured if one != left]
+                results["ours"] += _given(device, data, run, known, traits[run], chosen)
+    return results
+
+
+def _given(device: str, data: Table, run: int, known: Known, traits: np.ndarray, chosen: list[int]) -> list[Predicted]:
+    """The other networks of a run, once the chosen ones are measured."""
+    row = data.log_us[run]
+    mean, variance = known.given(traits, chosen, row[chosen])
+    rest = [one for one in np.flatnonzero(np.isfinite(row)) if one not in chosen]
+    return _predicted(device, mean[rest], row[rest], np.sqrt(variance[rest]))
 
 
 def unseen_networks(data: Table) -> Results:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.latency.chips import write_chips
 from benchmarks.latency.fit import Fitted, fit
 from benchmarks.latency.hub import hub_table
 from benchmarks.latency.leave_out import Table, table
@@ -41,8 +42,8 @@ OTHER = {
     "coreml": "apple/coremltools, docs-guides at e0e2f42 (BSD-3-Clause): latencies",
 }
 MAKER = (
-    "published specifications of the maker of the phone and of the chip: cores, clocks, memory, accelerators, battery, "
-    "system"
+    "specifications that the makers of the phone and of the chip publish, from memory, unchecked: cores, clocks, "
+    "memory, accelerators, battery, system"
 )
 # Doubts of speeds that a few networks tell of, and of those that one or two do; spread of both.
 FEW, FEWER, FEW_SPREAD = (0.1, 0.3, 0.15), (0.3, 0.5, 0.15), 0.2
@@ -58,6 +59,7 @@ def main() -> None:
     OUT.mkdir(exist_ok=True)
     _write_references()
     hardware: dict[str, dict[str, Any]] = tomllib.loads(HARDWARE.read_text())
+    write_chips({about["hub"]: name for name, about in hardware.items() if "hub" in about})
     for name, about in hardware.items():
         profile = _profile(name, about)
         write_profile(profile, OUT / f"{name}.json")

@@ -107,7 +107,7 @@ def _predictions(
 
     found = predict_one(needs, profile)
     for one in measured:
-        found = taken_over(needs, found, one)
+        found = taken_over(found, one)
     return best_counts(found) if best else found
 
 

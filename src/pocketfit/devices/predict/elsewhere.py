@@ -1,25 +1,30 @@
 """A latency on one chip, taken over to another: it tells what a compiler makes of a model, which its layers do not.
 
-NPUs of one maker fuse and tile a network alike. Measured on one of them, the ratio of two predictions moves it to
-another, with errors a quarter as large as without (`python -m benchmarks latency_leave_one_out`).
+NPUs of one maker fuse and tile a network alike, so that latencies change from one chip to another by nearly the same
+ratio for all networks: the median over those that were measured on both, which `chips.json` has for each runtime and
+precision. `python -m benchmarks latency_leave_one_out` tells how far off that is, `python -m
+benchmarks.latency.write_profiles` writes the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from math import exp
 
-from pocketfit.devices.predict.predict import ModelNeeds, Prediction, predict
+from pocketfit.devices.predict.predict import Prediction
 from pocketfit.devices.predict.speeds import NINETY, Estimate
 from pocketfit.devices.profile import Profile
 from pocketfit.errors import OptionError
 
-__all__ = ["SPREAD", "Seen", "taken_over"]
+__all__ = ["Seen", "Step", "taken_over"]
 
-# Standard deviation of the logarithm of what is taken over, by the benchmark's leave-one-out errors.
-SPREAD = 0.172
 _PROCESSOR = "npu"
+# Standard deviation of the logarithm of a latency that is measured again on the same device.
+AGAIN = 0.03
 
 
 @dataclass(frozen=True)
@@ -39,36 +44,61 @@ class Seen:
     ms: float
 
 
-def taken_over(needs: ModelNeeds, predictions: Sequence[Prediction], seen: Seen) -> tuple[Prediction, ...]:
-    """Predictions with the same runtime and precision on an NPU, moved by what was measured; the fastest first.
+@dataclass(frozen=True)
+class Step:
+    """From one chip to another.
 
     Args:
-        needs: of the model.
-        predictions: of it, on any devices; the others are left as they are.
+        times: how many times as long networks take, the median.
+        spread: standard deviation of the logarithm of that between networks.
+    """
+
+    times: float
+    spread: float
+
+
+def taken_over(predictions: Sequence[Prediction], seen: Seen) -> tuple[Prediction, ...]:
+    """Predictions with the same runtime and precision on an NPU, replaced by what was measured; the fastest first.
+
+    Args:
+        predictions: of the model that was measured, on any devices; other ways are left as they are.
         seen: what was measured.
 
     Raises:
         OptionError: nothing is known of such a way on the device that was measured.
     """
+    steps = _steps(seen)
     way = (seen.runtime, seen.precision, _PROCESSOR)
-    there = next((one for one in predict(needs, seen.profile) if _way(one) == way), None)
-    if there is None:
-        known = ", ".join(
-            f"{one.runtime}/{one.precision}" for one in seen.profile.targets if one.processor == _PROCESSOR
-        )
-        raise OptionError(
-            f"--seen: nothing is known of {seen.runtime} {seen.precision} on an NPU of {seen.profile.name}. "
-            f"It knows: {known or 'none'}."
-        )
-    times = seen.ms / there.latency.ms
-    moved = (_moved(one, times) if _way(one) == way else one for one in predictions)
+    moved = (
+        _moved(one, seen.ms, steps[one.device])
+        if (one.runtime, one.precision, one.processor) == way and one.device in steps
+        else one
+        for one in predictions
+    )
     return tuple(sorted(moved, key=lambda one: one.latency.ms))
 
 
-def _moved(one: Prediction, times: float) -> Prediction:
-    ms, wide = one.latency.ms * times, exp(NINETY * SPREAD)
-    return replace(one, latency=Estimate(ms, ms / wide, ms * wide), energy_mj=one.energy_mj * times)
+def _steps(seen: Seen) -> Mapping[str, Step]:
+    """From the device that was measured to each other one."""
+    known, name = _table(), seen.profile.name
+    found = known.get(f"{seen.runtime}/{seen.precision}", {}).get(name)
+    if found is None:
+        ways = ", ".join(way for way, devices in known.items() if name in devices)
+        raise OptionError(
+            f"--seen: nothing is known of {seen.runtime}/{seen.precision} on an NPU of {name} and on others. "
+            f"There it knows: {ways or 'none'}."
+        )
+    return {name: Step(1.0, AGAIN)} | {other: Step(times, spread) for other, (times, spread) in found.items()}
 
 
-def _way(one: Prediction) -> tuple[str, str, str]:
-    return one.runtime, one.precision, one.processor
+@cache
+def _table() -> Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]:
+    """By runtime and precision, device that was measured, and other device: times and spread."""
+    text = (resources.files("pocketfit.devices.predict") / "chips.json").read_text()
+    found: Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]] = json.loads(text)
+    return found
+
+
+def _moved(one: Prediction, seen_ms: float, step: Step) -> Prediction:
+    ms, wide = seen_ms * step.times, exp(NINETY * step.spread)
+    return replace(one, latency=Estimate(ms, ms / wide, ms * wide), energy_mj=one.energy_mj * ms / one.latency.ms)

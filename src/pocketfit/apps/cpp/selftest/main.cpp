@@ -1,6 +1,6 @@
 // Replays test vectors: selftest [--public-key HEX] [--least-release N] [--model-key HEX] PATH ..., each path a bundle's
-// folder, its .zip, which is unpacked beside it, a .jsonl of policies or cameras, or the .json of a step. What is demanded of bundles
-// comes first.
+// folder, its .zip, which is unpacked beside it, a .jsonl of policies or cameras, or the .json of a step. What is
+// demanded of bundles comes first.
 // Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
 
 #include "pocketfit/unpack.hpp"

@@ -58,7 +58,7 @@ def test_a_dry_run_names_the_files_and_writes_none(source, tmp_path: Path, capsy
 
 def test_another_platform_is_refused(source, tmp_path: Path, capsys):
     assert run(["app", str(source.path), "--platform", "cobol", "-o", str(tmp_path / "app")]) == 2
-    assert "Allowed: cpp, java, ios" in capsys.readouterr().err
+    assert "Allowed: cpp, java, android, ios" in capsys.readouterr().err
 
 
 def test_the_same_again_replaces_what_was_written(source, tmp_path: Path):

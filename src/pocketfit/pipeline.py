@@ -236,7 +236,7 @@ def intentions(request: FitRequest) -> tuple[str, ...]:
         f"prove on {len(data.evaluation.inputs)} held-out ones of {data.source}"
         + ("" if data.evaluation.labels is None else f", by {request.metric.name}"),
         *(
-            f"convert to {runtime.info.title}: {', '.join(run.precisions(runtime))}"
+            f"convert to {runtime.info.title}: {', '.join(_precisions(request, runtime))}"
             + ("" if runs_here(runtime) else f"; not run here: {why_not_run_here(runtime)}")
             for runtime in run.runtimes
             if runtime not in missing
@@ -284,11 +284,12 @@ def _check_options(request: FitRequest, runtimes: tuple[Runtime, ...]) -> None:
 def _kinds(request: FitRequest, runtimes: tuple[Runtime, ...]) -> Iterator[tuple[str, Precision]]:
     """Every artifact that may come of a request."""
     for runtime in runtimes:
-        yield from (
-            (runtime.info.name, precision)
-            for precision in request.precisions
-            if precision in runtime.info.precisions and is_installed(runtime)
-        )
+        if is_installed(runtime):
+            yield from ((runtime.info.name, precision) for precision in _precisions(request, runtime))
+
+
+def _precisions(request: FitRequest, runtime: Runtime) -> tuple[Precision, ...]:
+    return tuple(precision for precision in request.precisions if precision in runtime.info.precisions)
 
 
 class _Run:
@@ -640,7 +641,7 @@ class _Run:
         rows = []
         for runtime in self.runtimes:
             options, told = self.options(runtime)
-            for precision in self.precisions(runtime):
+            for precision in _precisions(self.request, runtime):
                 planned, notes = self.expressed(plans[precision], runtime)
                 planned = replace(planned, variant=replace(planned.variant, options=options))
                 scheme = runtime.info.scheme if precision is Precision.INT8 else Scheme.AFFINE
@@ -688,9 +689,6 @@ class _Run:
         return self.stages.stored("inputs", key, lambda out, _: store_inputs(data.evaluation, out))
 
     # candidates --------------------------------------------------------------------------------------------------
-
-    def precisions(self, runtime: Runtime) -> tuple[Precision, ...]:
-        return tuple(precision for precision in self.request.precisions if precision in runtime.info.precisions)
 
     # pack --------------------------------------------------------------------------------------------------------
 

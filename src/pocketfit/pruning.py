@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -181,6 +181,24 @@ class _Outcome:
     predicted: Predicted | None = None
 
 
+@dataclass(frozen=True)
+class _Budget:
+    """Of the latency predicted for a phone: the way to run the model there, what it takes now, and what may stay."""
+
+    device: str
+    target: Target
+    now: Estimate
+    share: float
+
+    def price(self, model: LoadedModel) -> Mapping[str, float]:
+        """Predicted milliseconds by layer."""
+        return layer_times(model, self.target)
+
+    def predicted(self, pruned: LoadedModel | None = None) -> Predicted:
+        then = None if pruned is None else whole(pruned, self.target)
+        return Predicted(self.device, str(self.target), self.now, then)
+
+
 class _Run:
     def __init__(self, request: PruneRequest, watcher: Watcher) -> None:
         self.request, self.watcher = request, watcher
@@ -249,8 +267,10 @@ class _Run:
             learnt = self._learnt(slim.model, model, self._training(model, data))
             return _Outcome(learnt, _cost(learnt), rewritten=slim.layers)
         training = self._training(model, data)
-        recipe, target = self._budget(model, recipe)
-        price: Price | None = None if target is None else lambda one: layer_times(one, target)
+        budget = self._budget(model)
+        price: Price | None = None
+        if budget is not None:
+            recipe, price = replace(recipe, macs=budget.share), budget.price
         with timed(self.watcher, "prune") as stage:
 
             def told(part: str, done: int, total: int) -> None:
@@ -259,31 +279,26 @@ class _Run:
             if self.request.dry_run:
                 plan = plan_channels(model, recipe, samples, told, price)
                 after = Cost(None, None, plan.macs_after)
-                return _Outcome(model, after, channels=plan.layers, predicted=self._predicted(target, model, None))
+                return _Outcome(
+                    model, after, channels=plan.layers, predicted=None if budget is None else budget.predicted()
+                )
             pruned = prune_in_rounds(model, recipe, self.request.schedule, samples, training, told, price)
-        predicted = self._predicted(target, model, pruned.model)
+        predicted = None if budget is None else budget.predicted(pruned.model)
         return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers, predicted=predicted)
 
-    def _budget(self, model: LoadedModel, recipe: ChannelRecipe) -> tuple[ChannelRecipe, Target | None]:
-        """The recipe with its share of the predicted latency, and the way that this is about."""
+    def _budget(self, model: LoadedModel) -> _Budget | None:
+        """Of latency; None where it is of multiply-accumulates."""
         limit = self.request.latency
         if limit is None or limit.device is None:
-            return recipe, None
+            return None
         target = fastest(model, limit.device)
-        now = whole(model, target).ms
-        if limit.ms >= now:
+        now = whole(model, target)
+        if limit.ms >= now.ms:
             raise OptionError(
-                f"{model.name} is predicted to take {now:.2f} ms on {limit.device.name} already ({target}): "
+                f"{model.name} is predicted to take {now.ms:.2f} ms on {limit.device.name} already ({target}): "
                 f"{limit.ms:g} ms leave nothing to prune. Ask for less."
             )
-        return replace(recipe, macs=limit.ms / now), target
-
-    def _predicted(self, target: Target | None, before: LoadedModel, after: LoadedModel | None) -> Predicted | None:
-        limit = self.request.latency
-        if target is None or limit is None or limit.device is None:
-            return None
-        then = None if after is None else whole(after, target)
-        return Predicted(limit.device.name, str(target), whole(before, target), then)
+        return _Budget(limit.device.name, target, now, limit.ms / now.ms)
 
     def _learnt(self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None) -> LoadedModel:
         """The slim model after it has learnt from the one that it was made of, where that is wanted."""

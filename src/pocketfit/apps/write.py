@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from shutil import copyfile
 from typing import Any
 
 from pocketfit.apps.platforms import Platform, content_folder, sources
+from pocketfit.bundle.files import sha256_of
 from pocketfit.bundle.manifest import MANIFEST, SIGNATURE
 from pocketfit.bundle.place import Kind, check_place, put
 from pocketfit.bundle.policies import check_policy_fits
@@ -82,7 +82,7 @@ def check_app(destination: Path) -> None:
         return
     for name, sha256 in json.loads(marker.read_bytes())["files"].items():
         path = destination / name
-        if path.exists() and _sha256(path) != sha256:
+        if path.exists() and sha256_of(path) != sha256:
             raise OutputError(
                 f"{path} was changed since the app was generated; nothing was changed there. "
                 "Name another folder, or move that file away"
@@ -114,11 +114,6 @@ def _fill(folder: Path, app: App) -> None:
     content = {
         "format": APP.format,
         "platform": app.platform,
-        "files": {path.relative_to(folder).as_posix(): _sha256(path) for path in files},
+        "files": {path.relative_to(folder).as_posix(): sha256_of(path) for path in files},
     }
     (folder / MARKER).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

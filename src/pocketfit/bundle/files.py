@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pocketfit.bundle.manifest import FileEntry
 
-__all__ = ["copy", "list_files", "write_text"]
+__all__ = ["copy", "list_files", "sha256_of", "write_text"]
 
 
 def copy(source: Path, destination: Path) -> None:
@@ -36,5 +36,10 @@ def list_files(root: Path) -> dict[str, FileEntry]:
 
 
 def _file_entry(path: Path) -> FileEntry:
+    return FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size)
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, as 64 hexadecimal digits."""
     with path.open("rb") as stream:
-        return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)
+        return hashlib.file_digest(stream, "sha256").hexdigest()

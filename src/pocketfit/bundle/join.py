@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pocketfit.bundle.files import copy, list_files, write_text
-from pocketfit.bundle.manifest import MANIFEST, SCHEMA_VERSION, Manifest
+from pocketfit.bundle.files import copy, write_text
+from pocketfit.bundle.manifest import MANIFEST
 from pocketfit.bundle.place import put
 from pocketfit.bundle.policies import check_policy_fits
-from pocketfit.bundle.read import CONTRACTS_SINCE, Bundle
+from pocketfit.bundle.read import Bundle
+from pocketfit.bundle.rewrite import check_rewritable, copy_files, write_manifest
 from pocketfit.bundle.write import BUNDLE
 from pocketfit.errors import InputError
 from pocketfit.policy import Policy, policy_to_json
@@ -67,27 +68,16 @@ def _check_variant(name: str, bundle: Bundle) -> None:
         raise InputError(f"{bundle.path} has variants already; join the bundles that it was made of instead")
     if bundle.manifest.encryption is not None:
         raise InputError(f"{bundle.path} is encrypted; join first, then encrypt what comes of it")
-    if bundle.manifest.schema_version < CONTRACTS_SINCE:
-        raise InputError(f"{bundle.path} has manifest schema 1; fit the model again with this Pocketfit")
+    check_rewritable(bundle)
 
 
 def _fill(root: Path, bundle: Bundle, policy: Policy | None) -> None:
-    _copy_bundle(bundle, root)
+    copy_files(bundle, root)
     for name, other in bundle.others.items():
-        _copy_bundle(other, root / bundle.manifest.variants[name])
+        copy_files(other, root / bundle.manifest.variants[name])
         copy(other.path / MANIFEST, root / bundle.manifest.variants[name] / MANIFEST)
     own = bundle.manifest.policy
     if own is not None:
         (root / own).unlink()
-    changes = {"schema_version": SCHEMA_VERSION, "policy": _write_policy(root, policy), "files": list_files(root)}
-    manifest = Manifest.model_validate(bundle.manifest.model_copy(update=changes).model_dump())
-    write_text(root, MANIFEST, manifest.to_json())
-
-
-def _copy_bundle(bundle: Bundle, folder: Path) -> None:
-    for name in bundle.manifest.files:
-        copy(bundle.path / name, folder / name)
-
-
-def _write_policy(root: Path, policy: Policy | None) -> str | None:
-    return write_text(root, POLICY, None if policy is None else policy_to_json(policy))
+    written = write_text(root, POLICY, None if policy is None else policy_to_json(policy))
+    write_manifest(root, bundle.manifest, {"policy": written})

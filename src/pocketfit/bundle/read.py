@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pocketfit.bundle.files import sha256_of
 from pocketfit.bundle.golden import read_array
 from pocketfit.bundle.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, ArtifactEntry, FileEntry, Manifest
 from pocketfit.bundle.policies import check_policy_fits
@@ -206,8 +206,7 @@ def _check_file(root: Path, name: str, entry: FileEntry) -> None:
     if not path.resolve().is_relative_to(root.resolve()):
         raise InputError(f"{name} is a link that leads out of the bundle {root}; such a bundle is not read")
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256_of(path)
     except OSError as error:
         raise VerificationFailed(f"{name} cannot be read ({error.strerror}); write the bundle {root} again") from error
     if digest != entry.sha256:

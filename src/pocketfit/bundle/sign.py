@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pocketfit.bundle.encryption import encrypt
-from pocketfit.bundle.files import copy, list_files, write_text
-from pocketfit.bundle.manifest import MANIFEST, SCHEMA_VERSION, SIGNATURE, EncryptionEntry, Manifest
+from pocketfit.bundle.manifest import MANIFEST, SIGNATURE, EncryptionEntry, Manifest
 from pocketfit.bundle.place import put
-from pocketfit.bundle.read import CONTRACTS_SINCE, Bundle
+from pocketfit.bundle.read import Bundle
+from pocketfit.bundle.rewrite import check_rewritable, copy_files, write_manifest
 from pocketfit.bundle.write import BUNDLE
 from pocketfit.errors import InputError
 
@@ -43,12 +43,12 @@ def sign_bundle(bundle: Bundle, key: Ed25519PrivateKey, release: int, destinatio
             f"release {release} is too low: {bundle.path} has {bundle.manifest.release}, and releases count up from 1. "
             f"Give {least} or more"
         )
-    _check_schema(bundle)
+    check_rewritable(bundle)
 
     def fill(root: Path) -> None:
-        _copy_files(bundle, root)
-        content = _write_manifest(root, bundle.manifest, {"release": release})
-        (root / SIGNATURE).write_bytes(key.sign(content))
+        copy_files(bundle, root)
+        write_manifest(root, bundle.manifest, {"release": release})
+        (root / SIGNATURE).write_bytes(key.sign((root / MANIFEST).read_bytes()))
 
     return put(destination, BUNDLE, fill)
 
@@ -71,10 +71,10 @@ def encrypt_bundle(bundle: Bundle, key: bytes, destination: Path) -> Path:
     """
     if any(one.manifest.encryption is not None for one in (bundle, *bundle.others.values())):
         raise InputError(f"{bundle.path} is encrypted already. Begin from the bundle that was not")
-    _check_schema(bundle)
+    check_rewritable(bundle)
 
     def fill(root: Path) -> None:
-        _copy_files(bundle, root)
+        copy_files(bundle, root)
         for name, variant in bundle.others.items():
             folder = root / bundle.manifest.variants[name]
             (folder / MANIFEST).unlink()
@@ -84,23 +84,13 @@ def encrypt_bundle(bundle: Bundle, key: bytes, destination: Path) -> Path:
     return put(destination, BUNDLE, fill)
 
 
-def _check_schema(bundle: Bundle) -> None:
-    if bundle.manifest.schema_version < CONTRACTS_SINCE:
-        raise InputError(f"{bundle.path} has manifest schema 1; fit the model again with this Pocketfit")
-
-
-def _copy_files(bundle: Bundle, root: Path) -> None:
-    for name in bundle.manifest.files:
-        copy(bundle.path / name, root / name)
-
-
 def _encrypt(root: Path, manifest: Manifest, key: bytes) -> None:
     names = tuple(sorted(_model_files(manifest)))
     entry = EncryptionEntry(algorithm="AES-256-GCM", id=secrets.token_hex(16), files=names)
     for name in names:
         path = root / name
         path.write_bytes(encrypt(path.read_bytes(), key, name, entry))
-    _write_manifest(root, manifest, {"encryption": entry})
+    write_manifest(root, manifest, {"encryption": entry})
 
 
 def _model_files(manifest: Manifest) -> Iterator[str]:
@@ -108,9 +98,3 @@ def _model_files(manifest: Manifest) -> Iterator[str]:
     named = tuple(name for artifact in manifest.artifacts for name in artifact.files)
     folders = tuple(f"{name}/" for name in named)
     return (name for name in manifest.files if name in named or name.startswith(folders))
-
-
-def _write_manifest(root: Path, manifest: Manifest, changes: dict[str, Any]) -> bytes:
-    changed = manifest.model_copy(update={"schema_version": SCHEMA_VERSION, "files": list_files(root), **changes})
-    write_text(root, MANIFEST, Manifest.model_validate(changed.model_dump()).to_json())
-    return (root / MANIFEST).read_bytes()

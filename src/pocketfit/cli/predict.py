@@ -15,8 +15,8 @@ from pocketfit.cli.ways import (
     Every,
     Precision,
     RuntimeName,
+    load_needs,
     narrowed_profiles,
-    needs_of,
     processor,
     target_of,
 )
@@ -65,7 +65,7 @@ def predict(
     """
     shape = None if input_shape is None else parse_shape(input_shape)
     chosen = _with_counts(narrowed_profiles(device, every, runtime, precision), threads)
-    needs = needs_of(model, weights, shape)
+    needs = load_needs(model, weights, shape)
     measured = [_seen(text) for text in seen or ()]
     predictions = [
         _predictions(needs, profile, measured, best=threads == AUTO)[: 1 if every else None] for profile in chosen

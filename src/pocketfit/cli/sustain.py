@@ -16,8 +16,8 @@ from pocketfit.cli.ways import (
     Every,
     Precision,
     RuntimeName,
+    load_needs,
     narrowed_profiles,
-    needs_of,
     target_of,
 )
 from pocketfit.errors import OptionError
@@ -64,7 +64,7 @@ def sustain(
     shape = None if input_shape is None else parse_shape(input_shape)
     usage = Usage(per_second=per_second, minutes=minutes, sessions=sessions, ambient_c=ambient)
     profiles = narrowed_profiles(device, every, runtime, precision)
-    shown = _simulated(needs_of(model, weights, shape), profiles, usage, fastest=every)
+    shown = _simulated(load_needs(model, weights, shape), profiles, usage, fastest=every)
     if plot is not None:
         from pocketfit.report.sustain import write_sustained
 

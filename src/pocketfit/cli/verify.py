@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pocketfit.cli.bundle.options import KeyFile, LeastRelease, PublicKey
+from pocketfit.cli.bundle.options import KeyFile, LeastRelease, PublicKey, trust_of
 from pocketfit.cli.options import AsJson, Cache, InputShape, Weights, parse_names, parse_shape
 from pocketfit.cli.output import console, print_json, table
 from pocketfit.errors import OptionError, RuntimeMissing, VerificationFailed
@@ -58,9 +58,9 @@ def verify(
     Example: pocketfit verify out --layers --model net.py:build --weights net.pth
     """
     from pocketfit.bundle import Trust
-    from pocketfit.bundle.keys import read_model_key, read_public_key
+    from pocketfit.bundle.keys import read_model_key
 
-    trust = Trust(None if public_key is None else read_public_key(public_key), least_release)
+    trust = trust_of(public_key, least_release)
     wanted = None if runtimes is None else parse_names("--runtimes", runtimes, "`pocketfit runtimes` lists them.")
     if not layers:
         if model is not None:

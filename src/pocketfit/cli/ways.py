@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pocketfit.devices.predict.predict import ModelNeeds, Prediction
     from pocketfit.devices.profile import Profile, Target
 
-__all__ = ["Devices", "Every", "Precision", "RuntimeName", "narrowed_profiles", "needs_of", "processor", "target_of"]
+__all__ = ["Devices", "Every", "Precision", "RuntimeName", "load_needs", "narrowed_profiles", "processor", "target_of"]
 
 Devices = Annotated[list[str] | None, typer.Option("--device", help="Name, or a profile's .json. May be repeated.")]
 Every = Annotated[bool, typer.Option("--all", help="Every device, each with its fastest way.")]
@@ -55,15 +55,12 @@ def _check_some(profiles: Sequence[Profile], runtime: str | None, precision: str
     raise OptionError(f"No speeds are known of {asked} on {names}. `pocketfit devices show NAME` says what is known.")
 
 
-def needs_of(model: str, weights: Any, shape: Shape | None) -> ModelNeeds:
+def load_needs(model: str, weights: Any, shape: Shape | None) -> ModelNeeds:
     """Read the model once for all devices."""
-    from pocketfit.devices.predict.demands import demands_of
-    from pocketfit.devices.predict.predict import model_needs
-    from pocketfit.inspection.cost import inspect_model
+    from pocketfit.devices.predict.layers import needs_of
     from pocketfit.models.load import load_model
 
-    loaded = load_model(model, weights=weights, input_shape=shape)
-    return model_needs(demands_of(loaded), inspect_model(loaded))
+    return needs_of(load_model(model, weights=weights, input_shape=shape))
 
 
 def target_of(profiles: Sequence[Profile], one: Prediction) -> Target:

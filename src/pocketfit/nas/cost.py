@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pocketfit.devices.predict.demands import demands_of
-from pocketfit.devices.predict.predict import model_needs, predict
+from pocketfit.devices.predict.layers import check_speeds, needs_of
+from pocketfit.devices.predict.predict import predict
 from pocketfit.devices.profile import Profile
-from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.models.canonical import canonicalise
 from pocketfit.nas.architecture import Architecture, Space
@@ -49,12 +48,10 @@ def predicted_latency(space: Space, profile: Profile, limit_ms: float | None = N
     Raises:
         OptionError: the profile knows no way to run anything.
     """
-    if not profile.targets:
-        raise OptionError(f"No speeds are known of {profile.name}. `pocketfit devices` says of which they are.")
+    check_speeds(profile)
 
     def of(one: Architecture) -> float:
-        model = _exported(space, one)
-        return predict(model_needs(demands_of(model), inspect_model(model)), profile)[0].latency.ms
+        return predict(needs_of(_exported(space, one)), profile)[0].latency.ms
 
     return Cost(f"ms on {profile.name}, predicted", of, limit_ms)
 

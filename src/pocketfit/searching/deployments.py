@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pocketfit.devices.predict.demands import demands_of
-from pocketfit.devices.predict.predict import model_needs
+from pocketfit.devices.predict.layers import needs_of
 from pocketfit.devices.profile import Profile
 from pocketfit.errors import OptionError
-from pocketfit.inspection.cost import inspect_model
 from pocketfit.pipeline import FitRequest
 from pocketfit.runtimes import all_runtimes, get_runtime, is_installed, require, require_here, runs_here
 from pocketfit.search.latency import predicted_ms
@@ -33,7 +31,7 @@ def deployments(
     found = [one for runtime in _runtimes(request) for one in _of(runtime, request)]
     if device is None:
         return tuple(found), ()
-    needs = model_needs(demands_of(model), inspect_model(model))
+    needs = needs_of(model)
     known = tuple(one for one in found if predicted_ms(needs, device, one) is not None)
     if not known:
         there = ", ".join(sorted({f"{target.runtime} {target.precision}" for target in device.targets}))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["BundleFolder", "KeyFile", "LeastRelease", "Out", "PublicKey"]
+if TYPE_CHECKING:
+    from pocketfit.bundle import Trust
+
+__all__ = ["BundleFolder", "KeyFile", "LeastRelease", "Out", "PublicKey", "trust_of"]
 
 BundleFolder = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder that `pocketfit fit -o` wrote.")]
 Out = Annotated[
@@ -21,3 +24,15 @@ PublicKey = Annotated[
     str | None, typer.Option(help="Demand a signature by this key: 64 hexadecimal digits, or the file that holds them.")
 ]
 LeastRelease = Annotated[int, typer.Option(help="Refuse a bundle whose release is lower.")]
+
+
+def trust_of(public_key: str | None, least_release: int) -> Trust:
+    """What `--public-key` and `--least-release` demand.
+
+    Raises:
+        InputError: the key is none.
+    """
+    from pocketfit.bundle import Trust
+    from pocketfit.bundle.keys import read_public_key
+
+    return Trust(None if public_key is None else read_public_key(public_key), least_release)

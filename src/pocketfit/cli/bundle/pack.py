@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pocketfit.cli.bundle.options import BundleFolder, LeastRelease, PublicKey
+from pocketfit.cli.bundle.options import BundleFolder, LeastRelease, PublicKey, trust_of
 from pocketfit.cli.options import check_file
 
 __all__ = ["pack", "unpack"]
@@ -38,8 +38,7 @@ def unpack(
 
     Example: pocketfit bundle unpack bundle.zip -o bundle --public-key keys/public.txt
     """
-    from pocketfit.bundle import Trust, unpack_bundle
-    from pocketfit.bundle.keys import read_public_key
+    from pocketfit.bundle import unpack_bundle
 
-    trust = Trust(None if public_key is None else read_public_key(public_key), least_release)
-    typer.echo(f"Wrote {unpack_bundle(archive, out, trust)}. Every file is the one that was written.")
+    folder = unpack_bundle(archive, out, trust_of(public_key, least_release))
+    typer.echo(f"Wrote {folder}. Every file is the one that was written.")

@@ -12,7 +12,22 @@ from pocketfit.errors import OptionError
 from pocketfit.inspection.cost import inspect_model
 from pocketfit.types import LoadedModel
 
-__all__ = ["fastest", "layer_times", "whole"]
+__all__ = ["check_speeds", "fastest", "layer_times", "needs_of", "whole"]
+
+
+def needs_of(model: LoadedModel) -> ModelNeeds:
+    """What predictions are made from."""
+    return model_needs(demands_of(model), inspect_model(model))
+
+
+def check_speeds(profile: Profile) -> None:
+    """Refuse a phone on which nothing can be predicted.
+
+    Raises:
+        OptionError: the profile knows no way to run anything.
+    """
+    if not profile.targets:
+        raise OptionError(f"No speeds are known of {profile.name}. `pocketfit devices` says of which they are.")
 
 
 def fastest(model: LoadedModel, profile: Profile) -> Target:
@@ -21,23 +36,18 @@ def fastest(model: LoadedModel, profile: Profile) -> Target:
     Raises:
         OptionError: the profile knows no way to run anything.
     """
-    if not profile.targets:
-        raise OptionError(f"No speeds are known of {profile.name}. `pocketfit devices` says of which they are.")
-    needs = _needs(model)
+    check_speeds(profile)
+    needs = needs_of(model)
     return min(profile.targets, key=lambda target: speeds_of(target).estimate(needs.layers).ms)
 
 
 def layer_times(model: LoadedModel, target: Target) -> Mapping[str, float]:
     """Predicted milliseconds of the layers, by their node's name."""
-    needs = _needs(model)
+    needs = needs_of(model)
     shares = layer_shares(needs, target)
     return {demand.name: share.ms for demand, share in zip(needs.demands, shares, strict=True)}
 
 
 def whole(model: LoadedModel, target: Target) -> Estimate:
     """Predicted latency of one inference."""
-    return speeds_of(target).estimate(_needs(model).layers)
-
-
-def _needs(model: LoadedModel) -> ModelNeeds:
-    return model_needs(demands_of(model), inspect_model(model))
+    return speeds_of(target).estimate(needs_of(model).layers)

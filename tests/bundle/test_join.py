@@ -178,3 +178,12 @@ def test_a_wrong_list_of_variants_is_refused(bundle: Path, edit_manifest: Edit, 
     edit_manifest(bundle, lambda data: data.update(variants=variants))
     with pytest.raises(InputError, match=said):
         read_bundle(bundle)
+
+
+def test_measuring_the_first_variant_names_the_others(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["measure", str(bundle), "--runs", "2", "--json"]) == 0
+    told = capsys.readouterr()
+    assert str(bundle / "variants/lite") in told.err
+    assert [one["precision"] for one in json.loads(told.out)["measured"]] == ["float32", "int8"]
+    assert run(["measure", str(bundle / "variants/lite"), "--runs", "2", "--json"]) == 0
+    assert [one["precision"] for one in json.loads(capsys.readouterr().out)["measured"]] == ["int8"]

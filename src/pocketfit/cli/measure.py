@@ -199,6 +199,9 @@ def _entries(path: Path, wanted: Sequence[str] | None) -> tuple[Bundle, list[Art
     from pocketfit.bundle import read_bundle
 
     bundle = read_bundle(path)
+    if bundle.others:
+        folders = ", ".join(str(other.path) for other in bundle.others.values())
+        typer.echo(f"Of its first variant. The others are bundles of their own: {folders}", err=True)
     there = [entry.runtime for entry in bundle.manifest.artifacts]
     chosen = [entry for entry in bundle.manifest.artifacts if wanted is None or entry.runtime in wanted]
     if not chosen:

@@ -129,3 +129,15 @@ def test_the_app_is_the_one_that_is_installed() -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout[:10]) == (0, "pocketfit ")
+
+
+@pytest.mark.parametrize(("options", "told"), [((), False), (("-W", "default"), True)])
+def test_libraries_warn_of_their_future_only_where_it_is_asked_for(options: tuple[str, ...], told: bool) -> None:
+    script = """
+import warnings
+from pocketfit.cli import app
+app.run = lambda: warnings.warn("will change", FutureWarning) or 0
+app.main()
+"""
+    done = subprocess.run([sys.executable, *options, "-c", script], capture_output=True, text=True, check=True)
+    assert ("will change" in done.stderr) is told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -112,6 +113,8 @@ app.add_typer(bundle)
 
 def main() -> None:
     """Entry point of the `pocketfit` script."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)  # of libraries about each other; PYTHONWARNINGS shows them
     refused = refusal(sys.version_info[:2])
     raise SystemExit(_fail(refused, 2) if refused else run())
 

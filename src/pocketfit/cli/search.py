@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -170,11 +171,17 @@ def _show(result: SearchResult, as_json: bool) -> None:
     lines = (
         f"{len(result.outcomes)} of {len(result.space)} candidates: {told}. Above are those that none beats in drop, "
         "latency and size at once.",
+        *_ruled_out(result.ruled_out),
         f"Latency: {result.where}. Kept in {result.storage}.",
         *result.notes,
     )
     for line in lines:
         out.print(line, markup=False, highlight=False)
+
+
+def _ruled_out(count: int) -> Iterator[str]:
+    if count:
+        yield f"{count} more were not tried: what is known of those that were rules them out."
 
 
 def _row(outcome: Outcome, result: SearchResult) -> tuple[str, ...]:
@@ -203,6 +210,7 @@ def _as_json(result: SearchResult) -> dict[str, object]:
         "seconds": result.seconds,
         "best": None if result.best is None else outcome_to_json(result.best),
         "front": [outcome_to_json(one) for one in result.front],
+        "ruled_out": result.ruled_out,
         "outcomes": [outcome_to_json(one) for one in result.outcomes],
         "notes": list(result.notes),
     }

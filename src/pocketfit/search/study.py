@@ -7,6 +7,7 @@ database is what a search resumes from: a candidate that was running when the se
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import optuna
 
 __all__ = ["Study", "outcome_to_json", "sqlite_url", "without_password"]
+
+# Of a candidate, going by what became of others.
+RulesOut = Callable[[Point, Collection[Outcome]], bool]
 
 _OUTCOME = TypeAdapter(Outcome)
 _KEPT = "outcome"
@@ -57,14 +61,19 @@ class Study:
         storage: URL of a database, such as `sqlite:///file.db` or `postgresql://user:password@host/database`.
         name: of the search within the database; one that is there already is gone on with.
         seed: of the proposals.
+        is_ruled_out: whether a candidate is not worth proposing, going by what is known of others; None for no such
+            rule.
 
     Raises:
         OptionError: Optuna or the database's driver is not installed, or the URL is none.
         OutputError: the database cannot be reached or written.
     """
 
-    def __init__(self, space: Space, storage: str, name: str, seed: int = 0) -> None:
+    def __init__(
+        self, space: Space, storage: str, name: str, seed: int = 0, is_ruled_out: RulesOut | None = None
+    ) -> None:
         self.space = space
+        self.is_ruled_out = is_ruled_out or _nothing
         self.study = _open(storage, name, seed)
         self.lots = random.Random(seed)
         self.running: dict[int, optuna.Trial] = {}
@@ -76,9 +85,14 @@ class Study:
         """Of every candidate so far, those of earlier runs of the same search included."""
         return tuple(self.known.values())
 
+    @property
+    def ruled_out(self) -> frozenset[Point]:
+        """Candidates that were not tried, and will not be."""
+        return frozenset(point for point in self.space.points() if point not in self.known and self._cannot_fit(point))
+
     def ask(self) -> tuple[int, Point] | None:
-        """The next candidate and its number; None when every one is known or running."""
-        taken = set(self.known) | {self._point(trial) for trial in self.running.values()}
+        """The next candidate and its number; None when every one is known, running or ruled out."""
+        taken = set(self.known) | {self._point(trial) for trial in self.running.values()} | self.ruled_out
         left = [point for point in self.space.points() if point not in taken]
         if not left:
             return None
@@ -115,10 +129,16 @@ class Study:
         trial.set_constraint("limits", outcome.over)
         self.study.tell(trial, objectives(outcome))
 
+    def _cannot_fit(self, point: Point) -> bool:
+        return self.is_ruled_out(point, self.outcomes)
+
     def _tell_again(self, trial: optuna.Trial, point: Point) -> None:
-        """A proposal that is known has its figures again; one that runs is no news."""
+        """A proposal that is known has its figures again, one that is ruled out is as good as stopped; one that runs is
+        no news."""
         if point in self.known:
             self._finish(trial, self.known[point])
+        elif self._cannot_fit(point):
+            self.study.tell(trial, state=_states().PRUNED)
         else:
             self.study.tell(trial, state=_states().FAIL)
 
@@ -154,6 +174,10 @@ class Study:
 def _parameters(point: Point) -> dict[str, Any]:
     size = "x".join(map(str, point.input))
     return {"macs": point.macs, "input": size, "deployment": str(point.deployment)}
+
+
+def _nothing(point: Point, known: Collection[Outcome]) -> bool:
+    return False
 
 
 def _states() -> Any:

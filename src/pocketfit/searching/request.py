@@ -61,6 +61,7 @@ class SearchResult:
         metric: what the task is judged by.
         space: what was searched.
         outcomes: of every candidate, in the order in which they ended.
+        ruled_out: number of candidates that were not tried, because those that were show that they cannot fit.
         front: those that no other one beats in drop, latency and size at once.
         best: the one in the bundle; None where nothing fits the budget.
         fit: of the best, as `fit` tells it; None likewise.
@@ -75,6 +76,7 @@ class SearchResult:
     metric: MetricInfo
     space: Space
     outcomes: tuple[Outcome, ...]
+    ruled_out: int
     front: tuple[Outcome, ...]
     best: Outcome | None
     fit: FitResult | None

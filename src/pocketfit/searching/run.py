@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -13,6 +13,7 @@ from typing import cast
 
 from pocketfit.bundle.write import check_destination
 from pocketfit.devices.host import describe_host
+from pocketfit.devices.profile import Profile
 from pocketfit.errors import OutputError
 from pocketfit.rows import apart
 from pocketfit.search.allowed import Allowed
@@ -21,6 +22,7 @@ from pocketfit.search.executors import Executor, LocalExecutor, RayExecutor
 from pocketfit.search.loop import Limits, run_loop
 from pocketfit.search.outcome import Outcome
 from pocketfit.search.pareto import best, front
+from pocketfit.search.ruling_out import is_ruled_out
 from pocketfit.search.space import Point, Space
 from pocketfit.search.study import Study, sqlite_url, without_password
 from pocketfit.searching.deployments import deployments
@@ -55,7 +57,7 @@ def search(request: SearchRequest, watcher: Watcher | None = None) -> SearchResu
     """
     start = time.monotonic()
     prepared = _prepared(request, watcher or Nobody())
-    outcomes, fitted = _Search(prepared, watcher or Nobody()).run()
+    outcomes, ruled_out, fitted = _Search(prepared, watcher or Nobody()).run()
     ground = prepared.ground
     return SearchResult(
         model=ground.model.name,
@@ -63,6 +65,7 @@ def search(request: SearchRequest, watcher: Watcher | None = None) -> SearchResu
         metric=request.fit.metric.info,
         space=prepared.space,
         outcomes=outcomes,
+        ruled_out=ruled_out,
         front=front(outcomes),
         best=best(outcomes, request.fit.prefer),
         fit=fitted,
@@ -115,8 +118,7 @@ def _prepared(request: SearchRequest, watcher: Watcher) -> _Prepared:
     store = Store(asked.cache or default_cache())
     grounds, left_out = prepare_grounds(asked, watcher, store, request.smaller)
     ground = read_ground(next(iter(grounds.values())))
-    device = None if request.latency is None else request.latency.device
-    ways, unknown = deployments(asked, device, ground.model)
+    ways, unknown = deployments(asked, _device(request), ground.model)
     labels = ground.data.evaluation.labels
     assert labels is not None  # prepare_grounds sees to it
     value = float_score(asked.metric, apart(ground.floats, ground.model.outputs), labels)
@@ -139,11 +141,11 @@ class _Search:
     def __init__(self, prepared: _Prepared, watcher: Watcher) -> None:
         self.prepared, self.request, self.watcher = prepared, prepared.request, watcher
 
-    def run(self) -> tuple[tuple[Outcome, ...], FitResult | None]:
-        """All outcomes, and the best as it is in the bundle."""
+    def run(self) -> tuple[tuple[Outcome, ...], int, FitResult | None]:
+        """All outcomes, how many candidates they rule out, and the best as it is in the bundle."""
         request, prepared = self.request, self.prepared
         _make(request.folder)
-        study = Study(prepared.space, _storage(request), _name(prepared), request.seed)
+        study = Study(prepared.space, _storage(request), _name(prepared), request.seed, self._is_ruled_out)
         trials = min(request.trials, len(prepared.space))
         start = time.perf_counter()
         self.watcher.start(STAGE, trials)
@@ -162,11 +164,14 @@ class _Search:
             limits = Limits(trials, request.timeout_s)
             run_loop(study, executor, limits, lambda point: self._job(point, executor), keeper.receive, told)
         self.watcher.finish(STAGE, time.perf_counter() - start, False)
-        return self._finished(keeper, study.outcomes)
+        outcomes, fitted = self._finished(keeper, study.outcomes)
+        return outcomes, len(study.ruled_out), fitted
+
+    def _is_ruled_out(self, point: Point, known: Collection[Outcome]) -> bool:
+        return is_ruled_out(point, known, self.prepared.allowed, predicted=_device(self.request) is not None)
 
     def _finished(self, keeper: Keeper, outcomes: tuple[Outcome, ...]) -> tuple[tuple[Outcome, ...], FitResult | None]:
-        latency = self.request.latency
-        if keeper.workers > 1 and (latency is None or latency.device is None):
+        if keeper.workers > 1 and _device(self.request) is None:
             self.watcher.start("measure alone", None)
             start = time.perf_counter()
             outcomes = keeper.alone(outcomes)
@@ -186,10 +191,14 @@ class _Search:
     def _job(self, point: Point, executor: Executor) -> tuple[Job, Path]:
         request = self.request
         asked = {name: getattr(request.fit, name) for name in ASKED}
-        device = None if request.latency is None else request.latency.device
         cache = None if executor.remote else self.prepared.store.root
-        job = Job(point, asked, request.metric, self.prepared.allowed, device, self._beside(executor), cache)
+        job = Job(point, asked, request.metric, self.prepared.allowed, _device(request), self._beside(executor), cache)
         return job, self.prepared.grounds[point.input]
+
+
+def _device(request: SearchRequest) -> Profile | None:
+    """That latency is predicted for; None where it is measured."""
+    return None if request.latency is None else request.latency.device
 
 
 def _storage(request: SearchRequest) -> str:
@@ -215,8 +224,9 @@ def _name(prepared: _Prepared) -> str:
 
 
 def _where(request: SearchRequest) -> str:
-    if request.latency is not None and request.latency.device is not None:
-        return f"predicted for {request.latency.device.name}"
+    device = _device(request)
+    if device is not None:
+        return f"predicted for {device.name}"
     return f"measured on {describe_host()}, 1 thread"
 
 

@@ -25,12 +25,13 @@ from pocketfit.search.allowed import Allowed
 from pocketfit.search.executors.packing import pack
 from pocketfit.search.latency import predicted_ms
 from pocketfit.search.outcome import Outcome, State
+from pocketfit.search.ruling_out import least_bytes
 from pocketfit.search.space import Point
 from pocketfit.search.units import milliseconds, size
 from pocketfit.searching.ground import Ground, few, read_ground
 from pocketfit.searching.networks import stored_network
 from pocketfit.store import Store, default_cache
-from pocketfit.types import Accuracy, Evidence, LoadedModel, Precision
+from pocketfit.types import Accuracy, Evidence, LoadedModel
 from pocketfit.verify.judging import judge
 from pocketfit.verify.metrics import find_metric
 
@@ -39,9 +40,6 @@ __all__ = ["FEW", "Answer", "Job", "evaluate"]
 # Held-out samples that a candidate is tried on first; on fewer, the interval of a drop tells nothing.
 FEW = 200
 BATCH = 32
-# Of its weights; file formats pack nothing tighter, but a layer that a converter folds away is not stored.
-LEAST_SHARE = 0.9
-_BYTES = {Precision.FLOAT32: 4, Precision.FLOAT16: 2, Precision.INT8: 1}
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class _Candidate:
         """What is known of a network before it is converted or run."""
         inspection = inspect_model(model)
         self._learn(macs=inspection.macs, parameters=inspection.parameters)
-        least = LEAST_SHARE * inspection.parameters * _BYTES[self.job.point.deployment.precision]
+        least = least_bytes(inspection.parameters, self.job.point.deployment.precision)
         if least > self.job.allowed.size_bytes:
             raise _Ended(f"its weights alone take {size(least)}")
         if self.job.device is not None:

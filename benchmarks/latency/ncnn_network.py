@@ -19,10 +19,13 @@ Shape = tuple[int, ...]
 # Nothing is computed or copied.
 _FREE = frozenset({"Input", "Split", "MemoryData", "Noop", "Flatten", "Reshape"})
 _CONVOLUTIONS = frozenset({"Convolution", "ConvolutionDepthWise", "DeconvolutionDepthWise"})
-_TRANSCENDENTAL = frozenset({"Swish", "Sigmoid", "GELU", "LayerNorm", "LRN"})
+_TRANSCENDENTAL = frozenset({"Swish", "Sigmoid", "GELU", "LayerNorm"})
 _ELEMENTWISE = frozenset({"BinaryOp", "Eltwise", "ReLU", "HardSwish", "HardSigmoid"})
-_HEADS = frozenset({"Softmax", "PriorBox", "DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput"})
+# Computed one number after another.
+_PLAIN = frozenset({"Softmax", "Reduction", "DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput"})
 _SAME_PADDING = (-233, -234)
+# Channels that a local response norm takes together, where the file does not say.
+_NEIGHBOURS = 5
 # Key of the blob shapes that ncnn's own tool wrote into most files; array parameters lie at -23300 minus their number.
 _SHAPES = -23330
 _ARRAYS = -23300
@@ -204,8 +207,14 @@ def _amounts(layer: _Layer, outputs: list[Shape]) -> dict[str, float]:
         return convolution_amounts(_convolution(layer, outputs[0], read + written))
     if layer.kind in ("InnerProduct", "Gemm", "MultiHeadAttention"):
         return _product(layer)
-    if layer.kind in _HEADS:
+    if layer.kind in _PLAIN:
         return {"calls": 1, "softmax": read / MILLION}
+    # Of its inputs it wants the shapes alone.
+    if layer.kind == "PriorBox":
+        return {"calls": 1, "softmax": written / MILLION}
+    # Each number is divided by a power of a sum over its neighbours' channels.
+    if layer.kind == "LRN":
+        return {"calls": 1, "softmax": read * layer.integer(1, _NEIGHBOURS) / MILLION}
     if layer.kind in _TRANSCENDENTAL:
         return {"calls": 1, "activation": written / MILLION}
     kind = "elementwise" if layer.kind in _ELEMENTWISE else "movement"

@@ -48,8 +48,9 @@ MAKER = (
 # Doubts of speeds that a few networks tell of, and of those that one or two do; spread of both.
 FEW, FEWER, FEW_SPREAD = (0.1, 0.3, 0.15), (0.3, 0.5, 0.15), 0.2
 ENOUGH = 3
-# One network of the ncnn table multiplies matrices of several rows.
-RARE = ("matrix_product",)
+# One network of the Snapdragon table has dilated convolutions and none of the ncnn table, of which one multiplies
+# matrices of several rows.
+RARE, NCNN_RARE = ("dilated",), ("matrix_product", "dilated")
 _LITTLE_CORES = 1
 _FITTED_SPREAD = 0.1
 
@@ -104,7 +105,7 @@ def _of_run(run: Run, threads: int, basis: _Basis, *, half: bool) -> Iterator[Ta
         speeds = adapted(prior, list(zip(amounts, np.exp(log_us) / 1000, strict=True)))
         floats = "float16" if half or run.backend == "gpu" else "float32"
         key = ("ncnn", "int8" if int8 else floats, run.backend, threads)
-        yield _target(key, speeds, basis.spread, NCNN, measured=len(networks), rare=RARE)
+        yield _target(key, speeds, basis.spread, NCNN, measured=len(networks), rare=NCNN_RARE)
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ def _target(
     *,
     measured: int,
     doubt: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    rare: tuple[str, ...] = (),
+    rare: tuple[str, ...] = RARE,
 ) -> Target:
     runtime, precision, processor, threads = key
     return Target.model_validate(

@@ -77,5 +77,19 @@ def test_a_pointwise_convolution_of_one_pixel_is_a_linear_layer() -> None:
     assert convolution_amounts(one) == linear_amounts(1, 256)
 
 
+@pytest.mark.parametrize(("channels", "filters", "winograd"), [(16, 24, True), (16, 63, False), (18, 24, False)])
+def test_channels_that_do_not_come_out_even_take_the_plain_algorithm(
+    channels: int, filters: int, winograd: bool
+) -> None:
+    amounts = convolution_amounts(Convolution(channels, filters, (3, 3), (12, 12), 1, 1, 1, 4000))
+    assert ("winograd" in amounts, "convolution" in amounts) == (winograd, not winograd)
+
+
+def test_a_dilated_convolution_is_a_kind_of_its_own() -> None:
+    amounts = convolution_amounts(Convolution(16, 16, (3, 3), (12, 12), 1, 2, 1, 4608))
+    assert amounts["dilated"] * MILLION == pytest.approx(16 * 16 * 9 * 144)
+    assert "winograd" not in amounts
+
+
 def test_rows_make_a_matrix_product() -> None:
     assert linear_amounts(7, 100) == {"calls": 1, "matrix_product": 700 / MILLION}

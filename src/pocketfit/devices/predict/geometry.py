@@ -10,6 +10,8 @@ __all__ = ["Convolution", "convolution_amounts", "linear_amounts"]
 MILLION = 1e6
 # Winograd's algorithm is used from this many channels on; below, the transforms cost more than they save.
 WINOGRAD_CHANNELS = 8
+# Channels lie together by this many: where they do not come out even, runtimes take the plain algorithm.
+TOGETHER = 4
 # Inputs of colour images: too few channels to fill a vector register.
 FEW_CHANNELS = 4
 # Side of an output tile, and products a tile and pair of channels: F(6x6, 3x3) and F(4x4, 3x3).
@@ -59,7 +61,8 @@ class Convolution:
     def winograd(self) -> bool:
         """Whether runtimes compute it by Winograd's algorithm."""
         plain = self.kernel == (3, 3) and self.stride == 1 and self.dilation == 1 and self.groups == 1
-        return plain and min(self.channels, self.filters) >= WINOGRAD_CHANNELS
+        even = self.channels % TOGETHER == 0 and self.filters % TOGETHER == 0
+        return plain and even and min(self.channels, self.filters) >= WINOGRAD_CHANNELS
 
 
 def convolution_amounts(one: Convolution) -> dict[str, float]:
@@ -104,4 +107,6 @@ def _dense_kind(one: Convolution) -> str:
         return "grouped"
     if one.channels <= FEW_CHANNELS:
         return "first_convolution"
+    if one.dilation > 1:
+        return "dilated"
     return "pointwise" if max(one.kernel) == 1 else "convolution"

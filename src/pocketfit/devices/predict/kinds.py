@@ -1,8 +1,8 @@
 """The kinds of work that a processor has a speed for.
 
 Kinds follow the kernels of mobile runtimes, not the names of layers: a 3×3 convolution of stride 1 goes through
-Winograd's algorithm, a 1×1 convolution is a matrix product, a depthwise one is bound by loads, and a linear layer of a
-single row is bound by reading its weights.
+Winograd's algorithm, a 1×1 convolution is a matrix product, a depthwise one is bound by loads, a dilated one has no
+kernel of its own on most NPUs, and a linear layer of a single row is bound by reading its weights.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("pointwise", "arithmetic", _MACS, True, 100.0),
     Kind("winograd", "arithmetic", "million products after Winograd's transform", True, 200.0),
     Kind("convolution", "arithmetic", _MACS, True, 135.0),
+    Kind("dilated", "arithmetic", _MACS, True, 135.0),
     Kind("grouped", "arithmetic", _MACS, True, 330.0),
     Kind("matrix_product", "arithmetic", _MACS, False, 100.0),
     Kind("depthwise_3x3", "depthwise", _MACS, True, 600.0),
@@ -50,7 +51,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("elementwise", "traffic", _NUMBERS, False, 1350.0),
     Kind("movement", "traffic", _NUMBERS, False, 1350.0),
     Kind("activation", "traffic", "million numbers written by sigmoid, SiLU, GELU or a norm", False, 3700.0),
-    Kind("softmax", "traffic", "million numbers read by a softmax or a detection head", False, 6000.0),
+    Kind("softmax", "traffic", "million numbers read by a softmax, a local norm or a detection head", False, 6000.0),
     Kind("convolution_weights", "weights", _WEIGHTS, True, 1350.0),
     Kind("linear_weights", "weights", _WEIGHTS, True, 1350.0),
     Kind("calls", "calls", "op", False, 13.5),

@@ -14,6 +14,7 @@ from pocketfit.cli.options import (
     Crop,
     DryRun,
     EvaluationSamples,
+    Features,
     InputShape,
     Mean,
     Model,
@@ -66,6 +67,7 @@ def slim(
     samples: Annotated[int, typer.Option(help="Unlabelled samples to fit the new layers to.")] = 512,
     train: Train = None,
     train_data: TrainData = None,
+    features: Features = None,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Time both models in ONNX Runtime on this host.")
@@ -105,7 +107,7 @@ def slim(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
-        schedule=schedule(1, train),
+        schedule=schedule(1, train, features),
         training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,

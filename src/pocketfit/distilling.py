@@ -155,7 +155,8 @@ class _Run:
         found = self._trained(student, source, teacher, theirs, ours)
         seconds = time.perf_counter() - start
         if request.out is not None:
-            write_program(found.model, request.out)
+            preprocess = resolve_preprocess(request.preprocess, student.preprocess)
+            write_program(replace(found.model, preprocess=preprocess), request.out)
         after = self._judged(found.model, ours.held_out, told, "after")
         taught = _taught(teacher, _accuracy(told, told, theirs.held_out, teacher))
         tenth = max(len(found.log) // 10, 1)

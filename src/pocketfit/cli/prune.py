@@ -255,6 +255,9 @@ def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
         ("parameters", _count(before.parameters), _count(after.parameters), ""),
         ("zero weights", _count(before.zeros), _count(after.zeros), ""),
     ]
+    if result.resized is not None:
+        old_input, new_input = ("x".join(map(str, one)) for one in (result.resized.before, result.resized.after))
+        rows.insert(0, ("input", old_input, new_input, ""))
     if result.accuracy is not None:
         drop = result.accuracy
         margin = f"drop {drop.drop_points:.2f} ({drop.drop_low:.2f} to {drop.drop_high:.2f})"

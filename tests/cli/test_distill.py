@@ -70,13 +70,12 @@ def told(arguments: list[str]) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("learning", [(), ("--features=hint", "--teacher-warm-up=2")])
-def test_a_killed_run_goes_on(nets: str, tmp_path: Path, learning: tuple[str, ...]) -> None:
+def test_a_killed_run_goes_on(nets: str, tmp_path: Path) -> None:
     """Killed for good, once its first checkpoint is there; what it ends with is what an undisturbed run has.
 
     The convolutions of the hints are part of what is taken up again.
     """
-    more = ("--epochs=5", "--json", *learning)
+    more = ("--epochs=5", "--json", "--features=hint", "--teacher-warm-up=2")
     child = subprocess.Popen(
         [*COMMAND, *line(nets, tmp_path, *more)], env=ALONE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -21,6 +21,7 @@ NAMES = (
     "pruning",
     "search_scaling",
     "distillation",
+    "feature_transfer",
     "inputs",
     "latency_leave_one_out",
     "golden_languages",

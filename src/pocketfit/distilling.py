@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pocketfit.compress.distill import DistillationRecipe, distill
+from pocketfit.compress.distill import DistillationRecipe, Distilled, distill
 from pocketfit.compress.training.logs import Logs
 from pocketfit.compress.training.loop import Step
+from pocketfit.compress.training.transfer import Matched
 from pocketfit.contract import Contract
 from pocketfit.data.load import load_for
 from pocketfit.data.options import Changes, resolve_preprocess
@@ -104,6 +105,7 @@ class DistillResult:
         first_loss: of the first tenth of the steps, mean.
         last_loss: of the last tenth.
         seconds: of this run's training.
+        matched: layers whose features were compared.
     """
 
     teacher: Taught
@@ -114,6 +116,7 @@ class DistillResult:
     first_loss: float
     last_loss: float
     seconds: float
+    matched: tuple[Matched, ...] = ()
 
 
 def teach(request: DistillRequest, watcher: Watcher | None = None) -> DistillResult:
@@ -149,31 +152,35 @@ class _Run:
         told = self._answers(teacher, theirs.held_out, "teacher, held out")
         before = self._judged(student, ours.held_out, told, "before")
         start = time.perf_counter()
-        trained, log = self._trained(student, source, teacher, theirs, ours)
+        found = self._trained(student, source, teacher, theirs, ours)
         seconds = time.perf_counter() - start
         if request.out is not None:
-            write_program(trained, request.out)
-        after = self._judged(trained, ours.held_out, told, "after")
+            preprocess = resolve_preprocess(request.preprocess, student.preprocess)
+            write_program(replace(found.model, preprocess=preprocess), request.out)
+        after = self._judged(found.model, ours.held_out, told, "after")
         taught = _taught(teacher, _accuracy(told, told, theirs.held_out, teacher))
-        tenth = max(len(log) // 10, 1)
-        losses = [step.loss for step in log]
+        tenth = max(len(found.log) // 10, 1)
+        losses = [step.loss for step in found.log]
         return DistillResult(
             teacher=taught,
             before=before,
             after=after,
             samples=len(ours.training.inputs),
-            steps=len(log),
+            steps=len(found.log),
             first_loss=float(np.mean(losses[:tenth])),
             last_loss=float(np.mean(losses[-tenth:])),
             seconds=seconds,
+            matched=found.matched,
         )
 
     def _trained(
         self, student: LoadedModel, source: Source, teacher: LoadedModel, theirs: _Parts, ours: _Parts
-    ) -> tuple[LoadedModel, tuple[Step, ...]]:
-        answers = self._answers(teacher, theirs.training, "teacher")
+    ) -> Distilled:
+        # Features are too many to be stored: the teacher then runs in every step, and answers as it does.
+        known = self.request.recipe.features is None
+        answers = self._answers(teacher, theirs.training, "teacher") if known else None
         parts = {"teacher": teacher.fingerprint, "student": student.fingerprint, "recipe": repr(self.request.recipe)}
-        key = key_of(parts | {"samples": ours.training.fingerprint})
+        key = key_of(parts | {"samples": ours.training.fingerprint, "teacher's": theirs.training.fingerprint})
         with self.stages.timed("train") as stage, _logs(self.request.logs) as written:
 
             def told(step: Step) -> None:
@@ -181,17 +188,17 @@ class _Run:
                 written(step)
 
             checkpoint = self.root / "distill" / f"{key}.checkpoint"
-            found = distill(
+            return distill(
                 student,
                 teacher,
                 ours.training,
                 self.request.recipe,
                 source=source,
                 answers=answers,
+                teacher_samples=theirs.training,
                 checkpoint=checkpoint,
                 progress=told,
             )
-        return found.model, found.log
 
     def _answers(self, model: LoadedModel, samples: Samples, stage: str) -> np.ndarray:
         """Of all samples, from the store where they are known."""

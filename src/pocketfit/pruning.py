@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pocketfit.compress.compact.recipe import CompactRecipe, compact
+from pocketfit.compress.compact.resolution import ResolutionRecipe, resized
 from pocketfit.compress.compact.slimmed import Rewritten
 from pocketfit.compress.distill import distill
 from pocketfit.compress.prune.channels import Layer, plan_channels
@@ -18,6 +19,7 @@ from pocketfit.compress.prune.priced import Price
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
 from pocketfit.compress.prune.weights import SparseLayer, WeightRecipe, zero_weights
+from pocketfit.compress.training.loop import Step
 from pocketfit.contract import Contract
 from pocketfit.data.dataset import Dataset
 from pocketfit.data.load import load_for
@@ -41,7 +43,7 @@ from pocketfit.store import default_cache
 from pocketfit.types import Accuracy, InputShape, Latency, LoadedModel, Samples
 from pocketfit.verify.accuracy import evaluate
 
-__all__ = ["Cost", "Predicted", "PruneRequest", "PruneResult", "prune", "side_by_side"]
+__all__ = ["Cost", "Predicted", "PruneRequest", "PruneResult", "Resized", "prune", "side_by_side"]
 
 BATCH = 64
 RUNTIME = "onnxruntime"
@@ -55,7 +57,8 @@ class PruneRequest:
 
     Args:
         model: as for `fit`.
-        recipe: channels that are removed, weights that are set to zero, or layers that are written in another form.
+        recipe: channels that are removed, weights that are set to zero, layers that are written in another form, or
+            smaller images.
         out: `.pt2` file to write; None to write none.
         data: as for `fit`; None where neither importance nor refit nor accuracy is to see any.
         weights: state dict for what a factory returns.
@@ -72,7 +75,7 @@ class PruneRequest:
     """
 
     model: str
-    recipe: ChannelRecipe | WeightRecipe | CompactRecipe
+    recipe: ChannelRecipe | WeightRecipe | CompactRecipe | ResolutionRecipe
     out: Path | None = None
     data: str | None = None
     weights: Path | None = None
@@ -121,6 +124,21 @@ class Predicted:
 
 
 @dataclass(frozen=True)
+class Resized:
+    """Images of another size.
+
+    Args:
+        before: what the model took: channels, height, width.
+        after: what it takes.
+        preprocess: what makes that of an image, where it is known; the written file says so itself.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    preprocess: Contract | None
+
+
+@dataclass(frozen=True)
 class PruneResult:
     """What became of a model.
 
@@ -131,6 +149,7 @@ class PruneResult:
         channels: groups of channels, where channels were removed.
         sparse: layers, where weights were set to zero.
         rewritten: layers in another form.
+        resized: images of another size.
         accuracy: of the pruned model, paired with the one it was; None without labels, and of a dry run.
         predicted: latency on the phone that the budget is about.
         latencies: of ONNX Runtime on this host, before and after, timed in turns; empty where not measured.
@@ -144,6 +163,7 @@ class PruneResult:
     channels: tuple[Layer, ...] = ()
     sparse: tuple[SparseLayer, ...] = ()
     rewritten: tuple[Rewritten, ...] = ()
+    resized: Resized | None = None
     accuracy: Accuracy | None = None
     predicted: Predicted | None = None
     latencies: tuple[Latency, ...] = ()
@@ -178,6 +198,8 @@ class _Outcome:
     channels: tuple[Layer, ...] = ()
     sparse: tuple[SparseLayer, ...] = ()
     rewritten: tuple[Rewritten, ...] = ()
+    resized: Resized | None = None
+    held_out: Samples | None = None
     predicted: Predicted | None = None
 
 
@@ -207,6 +229,7 @@ class _Run:
         request = self.request
         with timed(self.watcher, "load"):
             model = load_model(request.model, weights=request.weights, input_shape=request.input_shape)
+        model = replace(model, preprocess=resolve_preprocess(request.preprocess, model.preprocess))
         data = self._data(model)
         before = _cost(model)
         start = time.perf_counter()
@@ -215,8 +238,10 @@ class _Run:
         if request.dry_run:
             return self._result(model, before, outcome, seconds, None, ())
         if request.out is not None:
-            write_program(outcome.model, request.out)
-        accuracy = None if data is None else self._accuracy(model, outcome.model, data.evaluation)
+            resized = outcome.resized
+            preprocess = model.preprocess if resized is None else resized.preprocess
+            write_program(replace(outcome.model, preprocess=preprocess), request.out)
+        accuracy = None if data is None else self._accuracy(model, outcome, data.evaluation)
         latencies = self._latencies(model, outcome.model) if request.measure else ()
         return self._result(model, before, outcome, seconds, accuracy, latencies)
 
@@ -247,7 +272,7 @@ class _Run:
             return load_for(
                 model,
                 spec,
-                preprocess=resolve_preprocess(self.request.preprocess, model.preprocess),
+                preprocess=model.preprocess,
                 cache=(self.request.cache or default_cache()) / "images",
                 calibration=calibration,
                 evaluation=evaluation,
@@ -256,6 +281,8 @@ class _Run:
 
     def _pruned(self, model: LoadedModel, data: Dataset | None) -> _Outcome:
         recipe = self.request.recipe
+        if isinstance(recipe, ResolutionRecipe):
+            return self._resized(model, data, recipe)
         if isinstance(recipe, WeightRecipe):
             with timed(self.watcher, "zero weights"):
                 zeroed = zero_weights(model, recipe)
@@ -286,6 +313,26 @@ class _Run:
         predicted = None if budget is None else budget.predicted(pruned.model)
         return _Outcome(pruned.model, _cost(pruned.model), channels=pruned.layers, predicted=predicted)
 
+    def _resized(self, model: LoadedModel, data: Dataset | None, recipe: ResolutionRecipe) -> _Outcome:
+        """The model for smaller images; the one that it was teaches by images of its own size."""
+        request = self.request
+        # Where nobody said how images are prepared, they were as the data's default has it.
+        told = model.preprocess if data is None else data.evaluation.preprocess
+        if data is not None and told is None:
+            raise DataError(
+                f"{request.data} holds numbers that were made for {model.name} as it is, not images to make others of. "
+                "Give an image folder, or an .npz whose x holds uint8 images."
+            )
+        with timed(self.watcher, "slim"):
+            small = resized(replace(model, preprocess=told), recipe, weights=request.weights)
+        sizes = Resized(model.input.shape[1:], small.input.shape[1:], small.preprocess)
+        if data is None:
+            self._training(small, None)
+            return _Outcome(small, _cost(small), resized=sizes)
+        other = self._read(small, data.source, request.samples, request.evaluation_samples)
+        learnt = self._learnt(small, model, self._training(small, other), self._training(model, data))
+        return _Outcome(learnt, _cost(learnt), resized=sizes, held_out=other.evaluation)
+
     def _budget(self, model: LoadedModel) -> _Budget | None:
         """Of latency; None where it is of multiply-accumulates."""
         limit = self.request.latency
@@ -300,20 +347,26 @@ class _Run:
             )
         return _Budget(limit.device.name, target, now, limit.ms / now.ms)
 
-    def _learnt(self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None) -> LoadedModel:
+    def _learnt(
+        self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None, shown: Samples | None = None
+    ) -> LoadedModel:
         """The slim model after it has learnt from the one that it was made of, where that is wanted."""
         recipe = self.request.schedule.training
         if recipe is None or samples is None or self.request.dry_run:
             return slim
         with timed(self.watcher, "train") as stage:
-            told = distill(slim, teacher, samples, recipe, progress=lambda step: stage.report(step.number, step.steps))
-        return told.model
 
-    def _accuracy(self, model: LoadedModel, pruned: LoadedModel, held_out: Samples) -> Accuracy | None:
+            def told(step: Step) -> None:
+                stage.report(step.number, step.steps)
+
+            return distill(slim, teacher, samples, recipe, teacher_samples=shown, progress=told).model
+
+    def _accuracy(self, model: LoadedModel, outcome: _Outcome, held_out: Samples) -> Accuracy | None:
         if held_out.labels is None or len(model.output.shape) != 2:
             return None
+        seen = ((model, held_out), (outcome.model, outcome.held_out or held_out))
         with timed(self.watcher, "evaluate", 2 * len(held_out.inputs)) as stage:
-            before, after = (_outputs(one, held_out, stage.add) for one in (model, pruned))
+            before, after = (_outputs(one, samples, stage.add) for one, samples in seen)
         return evaluate(after, before, held_out.labels)
 
     def _latencies(self, model: LoadedModel, pruned: LoadedModel) -> tuple[Latency, ...]:
@@ -336,6 +389,7 @@ class _Run:
             channels=outcome.channels,
             sparse=outcome.sparse,
             rewritten=outcome.rewritten,
+            resized=outcome.resized,
             accuracy=accuracy,
             predicted=outcome.predicted,
             latencies=latencies,

@@ -71,8 +71,11 @@ def told(arguments: list[str]) -> dict[str, Any]:
 
 
 def test_a_killed_run_goes_on(nets: str, tmp_path: Path) -> None:
-    """Killed for good, once its first checkpoint is there; what it ends with is what an undisturbed run has."""
-    more = ("--epochs=5", "--json")
+    """Killed for good, once its first checkpoint is there; what it ends with is what an undisturbed run has.
+
+    The convolutions of the hints are part of what is taken up again.
+    """
+    more = ("--epochs=5", "--json", "--features=hint", "--teacher-warm-up=2")
     child = subprocess.Popen(
         [*COMMAND, *line(nets, tmp_path, *more)], env=ALONE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -89,14 +92,37 @@ def test_a_killed_run_goes_on(nets: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
-    [("--loss=huge", "dkd"), ("--teacher-share=2", "0 to 1"), ("--epochs=0", "1 or more"), ("--test=digits", "held")],
+    ("options", "said"),
+    [
+        (["--loss=huge"], "dkd"),
+        (["--teacher-share=2"], "0 to 1"),
+        (["--epochs=0"], "1 or more"),
+        (["--test=digits"], "held"),
+        (["--features=eyes"], "attention, hint"),
+        (["--match=blocks=blocks"], "features are not compared"),
+        (["--features=hint", "--match=blocks"], "STUDENT=TEACHER"),
+        (["--features=hint", "--feature-weight=-1"], "0 or more"),
+    ],
 )
 def test_what_makes_no_sense_is_refused(
-    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, said: str
+    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    assert run(line(nets, tmp_path, option)) == 2
-    assert said in capsys.readouterr().err
+    assert run(line(nets, tmp_path, *options)) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "student.pt2").exists()
+
+
+def test_features_are_matched_and_the_pairs_are_said(
+    nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(line(nets, tmp_path, "--epochs=1", "--features=attention", "--match=blocks.0=blocks.2", "--json")) == 0
+    (pair,) = json.loads(capsys.readouterr().out)["matched"]
+    assert (pair["student"]["name"], pair["student"]["shape"]) == ("blocks.0", [8, 8, 8])
+    assert (pair["teacher"]["name"], pair["teacher"]["shape"]) == ("blocks.2", [48, 4, 4])
+    # The student that came out is a graph; it may learn on.
+    graph = [*line(nets, tmp_path, "--epochs=1", "--features=hint"), f"--student={tmp_path / 'student.pt2'}"]
+    assert run(graph) == 0
+    assert "Matched blocks (16x4x4) with blocks (48x4x4)." in capsys.readouterr().out
 
 
 def test_losses_are_logged(nets: str, tmp_path: Path) -> None:

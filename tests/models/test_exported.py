@@ -8,17 +8,20 @@ import os
 import pickle
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from pocketfit.contract import Contract, Crop, ShorterSide
 from pocketfit.errors import ModelError, WeightsError
 from pocketfit.graph.base import relative_error
 from pocketfit.models import load_model
 from pocketfit.models.exported import read_program
 from pocketfit.models.quiet import quiet
+from pocketfit.models.store import write_program
 
 X = torch.zeros(2, 3, 8, 8)
 
@@ -235,3 +238,19 @@ def test_another_zip_file(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(ModelError, match="not a file"):
         load_model(str(tmp_path / "m.pt2"))
+
+
+def test_a_file_carries_its_preprocessing(path, tmp_path):
+    contract = Contract(resize=ShorterSide(9), crop=Crop((8, 8)), mean=(0.485, 0.456, 0.406))
+    model = load_model(str(path))
+    assert model.preprocess is None
+    write_program(replace(model, preprocess=contract), tmp_path / "told.pt2")
+    assert load_model(str(tmp_path / "told.pt2")).preprocess == contract
+
+
+@pytest.mark.parametrize("text", [b"{", b'{"shrink": 3}', b"\xff"])
+def test_preprocessing_that_is_no_contract_is_refused(path, text):
+    model = replace(load_model(str(path)), preprocess=Contract())
+    write_program(model, path)
+    with pytest.raises(ModelError, match=path.name):
+        load_model(str(rewrite(path, {"extra/preprocess.json": text})))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from pocketfit.cli.options import (
     Color,
     Crop,
     Data,
+    Features,
     InputShape,
     Mean,
     Model,
@@ -24,6 +25,7 @@ from pocketfit.cli.options import (
     check_count,
     check_file,
     check_one_of,
+    feature_loss,
     parse_shape,
 )
 from pocketfit.cli.output import console, print_json, table, tell_model
@@ -59,6 +61,20 @@ def distill(
     loss: Annotated[
         str, typer.Option(help="soft, dkd or dist for classes; squared-error for other outputs; automatic.")
     ] = "automatic",
+    teacher_warm_up: Annotated[
+        float, typer.Option(metavar="EPOCHS", help="Epochs over which the teacher's part of the loss grows; for dkd.")
+    ] = 0.0,
+    features: Features = None,
+    feature_weight: Annotated[float, typer.Option(help="Of the features' part of the loss, beside the answers'.")] = (
+        1.0
+    ),
+    match: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="STUDENT=TEACHER",
+            help="Layers to compare, such as layer3=blocks.5. Repeatable; without it, the last of each resolution.",
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(help="Softens both distributions, 1 or more.")] = 4.0,
     teacher_share: Annotated[
         float, typer.Option(help="Of the loss, 0..1, where there are labels; the rest is theirs.")
@@ -97,7 +113,13 @@ def distill(
         student=student,
         data=data,
         test_data=test,
-        recipe=_recipe(epochs, loss, temperature, teacher_share, rate, batch, accumulate, mixed_precision, seed),
+        recipe=replace(
+            _recipe(epochs, loss, temperature, teacher_share, rate, batch, accumulate, mixed_precision, seed),
+            teacher_warm_up=teacher_warm_up,
+            features=feature_loss(features),
+            feature_weight=feature_weight,
+            match=tuple(_pair(one) for one in match or ()),
+        ),
         out=out,
         teacher_weights=teacher_weights,
         student_weights=student_weights,
@@ -151,10 +173,19 @@ def _recipe(
     )
 
 
+def _pair(text: str) -> tuple[str, str]:
+    one, equals, other = text.partition("=")
+    if not (one and equals and other):
+        raise OptionError(f"--match {text!r} names no two layers. Write STUDENT=TEACHER, such as layer3=blocks.5.")
+    return one, other
+
+
 def _show(result: DistillResult) -> None:
     rows = [_row("teacher", result.teacher), _row("student before", result.before), _row("student", result.after)]
     out = console()
     out.print(table(rows, ("", "model"), ("parameters", "MACs", "top-1", "as the teacher")))
+    for pair in result.matched:
+        out.print(f"Matched {pair}.", markup=False, highlight=False)
     out.print(
         f"{result.steps} steps over {result.samples} samples in {result.seconds:.1f} s; "
         f"the loss went from {result.first_loss:.3g} to {result.last_loss:.3g}.",

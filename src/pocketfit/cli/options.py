@@ -14,6 +14,7 @@ from pocketfit.errors import OptionError, OutputError
 from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
+    from pocketfit.compress.training.transfer import FeatureLoss
     from pocketfit.types import RuntimeInfo
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "DryRun",
     "Embed",
     "EvaluationSamples",
+    "Features",
     "Fill",
     "InputShape",
     "IosTarget",
@@ -51,6 +53,7 @@ __all__ = [
     "check_count",
     "check_file",
     "check_one_of",
+    "feature_loss",
     "parse_names",
     "parse_shape",
     "parse_shapes",
@@ -75,6 +78,10 @@ InputShape = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Data = Annotated[
     str, typer.Option("--data", help="Image folder (class = sub-folder), .npz with x and y, module:factory, or digits.")
+]
+Features = Annotated[
+    str | None,
+    typer.Option(help="Compare layers with the teacher's: attention (where they are active), hint (what they give)."),
 ]
 Targets = Annotated[
     str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
@@ -286,3 +293,17 @@ def check_count(option: str, count: int | None) -> None:
     """
     if count is not None and count < 1:
         raise OptionError(f"{option} {count} is too few. Give 1 or more.")
+
+
+def feature_loss(text: str | None) -> FeatureLoss | None:
+    """What `--features` names.
+
+    Raises:
+        OptionError: it is no such loss.
+    """
+    from pocketfit.compress.training.transfer import FeatureLoss
+
+    if text is None:
+        return None
+    check_one_of("--features", text, FeatureLoss, "a loss of features")
+    return FeatureLoss(text)

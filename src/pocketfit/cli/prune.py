@@ -16,6 +16,7 @@ from pocketfit.cli.options import (
     Crop,
     DryRun,
     EvaluationSamples,
+    Features,
     InputShape,
     Mean,
     Model,
@@ -27,6 +28,7 @@ from pocketfit.cli.options import (
     check_count,
     check_file,
     check_one_of,
+    feature_loss,
     parse_shape,
 )
 from pocketfit.cli.output import console, print_json, table, tell_model
@@ -96,6 +98,7 @@ def prune(
     ] = 1,
     train: Train = None,
     train_data: TrainData = None,
+    features: Features = None,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to judge channels and fit layers with.")] = 512,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
@@ -147,7 +150,7 @@ def prune(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
         latency=None if latency is None else _limit(latency),
-        schedule=schedule(rounds, train),
+        schedule=schedule(rounds, train, features),
         training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,
@@ -201,14 +204,21 @@ def _channel_recipe(macs: float, importance: str, allocation: str | None, round_
     return ChannelRecipe(macs, Importance(importance), shared, round_to, refit)
 
 
-def schedule(rounds: int, epochs: int | None) -> Schedule:
-    """How pruning and training take turns."""
+def schedule(rounds: int, epochs: int | None, features: str | None) -> Schedule:
+    """How pruning and training take turns.
+
+    Raises:
+        OptionError: a number below 1, no such loss, or a loss without a training.
+    """
     from pocketfit.compress.distill.recipe import DistillationRecipe
     from pocketfit.compress.prune.rounds import Schedule
 
     check_count("--rounds", rounds)
     check_count("--train", epochs)
-    return Schedule(rounds, None if epochs is None else DistillationRecipe(epochs=epochs))
+    compared = feature_loss(features)
+    if epochs is None and features is not None:
+        raise OptionError(f"--features {features} says how a training learns. Give --train EPOCHS, too.")
+    return Schedule(rounds, None if epochs is None else DistillationRecipe(epochs=epochs, features=compared))
 
 
 def _weight_recipe(sparsity: float | None, threshold: float | None, pattern: str | None, scope: str) -> WeightRecipe:
@@ -245,6 +255,9 @@ def _totals(result: PruneResult) -> list[tuple[str, str, str, str]]:
         ("parameters", _count(before.parameters), _count(after.parameters), ""),
         ("zero weights", _count(before.zeros), _count(after.zeros), ""),
     ]
+    if result.resized is not None:
+        old_input, new_input = ("x".join(map(str, one)) for one in (result.resized.before, result.resized.after))
+        rows.insert(0, ("input", old_input, new_input, ""))
     if result.accuracy is not None:
         drop = result.accuracy
         margin = f"drop {drop.drop_points:.2f} ({drop.drop_low:.2f} to {drop.drop_high:.2f})"

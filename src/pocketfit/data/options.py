@@ -24,7 +24,7 @@ from pocketfit.contract import (
 )
 from pocketfit.errors import OptionError
 
-__all__ = ["Changes", "parse_postprocess", "parse_preprocess", "resolve_preprocess"]
+__all__ = ["Changes", "parse_postprocess", "parse_preprocess", "parse_size", "resolve_preprocess"]
 
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ def parse_preprocess(
     given: dict[str, tuple[object, Callable[[Any], Any]]] = {
         "kernel": (kernel, lambda text: _word("--kernel", text, Kernel)),
         "antialias": (antialias, bool),
-        "crop": (crop, lambda text: Crop(_size("--crop", text))),
+        "crop": (crop, lambda text: Crop(parse_size("--crop", text))),
         "color": (color, lambda text: _word("--color", text, Color)),
         "scale": (scale, lambda text: _number("--scale", text)),
         "mean": (mean, lambda text: _numbers("--mean", text)),
@@ -137,7 +137,7 @@ def _resized(resize: str | None, letterbox: str | None, fill: str | None) -> dic
     if fill is not None and letterbox is None:
         raise OptionError(f"--letterbox-fill {fill} fills the margin of a letterbox. Give --letterbox too.")
     if letterbox is not None:
-        size = _size("--letterbox", letterbox)
+        size = parse_size("--letterbox", letterbox)
         return {"resize": Letterbox(size) if fill is None else Letterbox(size, _fill(fill))}
     if resize is None:
         return {}
@@ -164,7 +164,12 @@ def _fill(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _size(option: str, text: str) -> tuple[int, int]:
+def parse_size(option: str, text: str) -> tuple[int, int]:
+    """Height and width, from `224` for a square or `224x320`.
+
+    Raises:
+        OptionError: it is neither.
+    """
     sizes = _sizes(option, text)
     return sizes[0], sizes[-1]
 

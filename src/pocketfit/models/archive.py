@@ -27,11 +27,12 @@ GRAPH = "models/model.json"
 SAMPLES = "data/sample_inputs/model.pt"
 CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 
-# Everything that torch 2.13 writes for a plain program, below the archive's own folder.
+# Everything that torch 2.13 writes for a plain program, below the archive's own folder, and the preprocessing as JSON.
 _MEMBER = re.compile(
     r"archive_format|archive_version|byteorder|version|\.format_version|\.storage_alignment"
     r"|\.data/(version|serialization_id)|models/model\.json|data/weights/(weight_\d+|model_weights_config\.json)"
     r"|data/constants/(tensor_\d+|model_constants_config\.json)|data/sample_inputs/model\.pt"
+    r"|extra/preprocess\.json"
 )
 # Operators, torch's own control flow, and the arithmetic on sizes that torch.export writes itself.
 _TARGET = re.compile(

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from pocketfit.contract import Contract
+from pocketfit.contract import Contract, contract_to_json
 from pocketfit.errors import ModelError
 from pocketfit.models.export import export_model, graph_of
-from pocketfit.models.exported import read_program
+from pocketfit.models.exported import PREPROCESS, read_program
 from pocketfit.models.fingerprint import fingerprint
 from pocketfit.types import LoadedModel, TensorSpec
 
@@ -53,7 +53,7 @@ def save(model: LoadedModel, folder: Path) -> None:
 
 
 def write_program(model: LoadedModel, path: Path) -> None:
-    """Write the graph alone, as `torch.export.save` would.
+    """Write the graph as `torch.export.save` would, and what the model says of its preprocessing beside it.
 
     Args:
         model: in canonical form.
@@ -62,7 +62,8 @@ def write_program(model: LoadedModel, path: Path) -> None:
     program = export_model(model)
     # Through memory: on a full disk torch's own writer ends the process instead of raising.
     content = io.BytesIO()
-    torch.export.save(program, content)
+    extra = {} if model.preprocess is None else {PREPROCESS: contract_to_json(model.preprocess)}
+    torch.export.save(program, content, extra_files=extra)
     path.write_bytes(content.getbuffer())
 
 

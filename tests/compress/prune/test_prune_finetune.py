@@ -14,6 +14,7 @@ from pocketfit.compress.prune.allocate import Allocation
 from pocketfit.compress.prune.channels import prune_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 from pocketfit.compress.prune.rounds import Schedule, prune_in_rounds
+from pocketfit.compress.training.transfer import FeatureLoss
 from pocketfit.errors import DataError
 from pocketfit.types import LoadedModel, Samples
 
@@ -59,6 +60,19 @@ def test_rounds_end_at_the_budget(models: Models, samples: Samples) -> None:
     assert told.count("train") == 3 * 3  # of 192 samples, 64 a step
     once = prune_in_rounds(model, recipe, Schedule())
     assert [(layer.name, layer.before) for layer in pruned.layers] == [(one.name, one.before) for one in once.layers]
+
+
+@pytest.mark.parametrize("features", FeatureLoss)
+def test_a_pruned_network_learns_from_the_layers_that_it_had(
+    models: Models, samples: Samples, features: FeatureLoss
+) -> None:
+    """Pairs come by themselves; channels that are gone have no counterpart, places have."""
+    model = models("residual")
+    pruned = prune_channels(model, ChannelRecipe(0.6, Importance.L1, Allocation.UNIFORM, round_to=1, refit=False)).model
+    found = distill(pruned, model, samples, DistillationRecipe(epochs=6, features=features))
+    assert [one.student.name for one in found.matched] == [one.teacher.name for one in found.matched]
+    assert any(one.student.shape[0] < one.teacher.shape[0] for one in found.matched)
+    assert found.log[-1].loss < 0.8 * found.log[0].loss
 
 
 def test_no_samples_are_refused(models: Models, samples: Samples) -> None:

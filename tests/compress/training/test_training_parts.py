@@ -121,11 +121,27 @@ def test_probabilities_are_not_taken_for_logits() -> None:
     assert float(loss(student.softmax(1), teacher.softmax(1), none)) == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_the_teachers_part_grows() -> None:
+    recipe = LoopRecipe(teacher_warm_up=2)
+    assert [recipe.growth(step, 2) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert LoopRecipe().growth(0, 100) == 1
+
+
+def test_labels_count_in_full_while_the_teachers_part_grows() -> None:
+    model = canonicalise(nn.Linear(4, 3), (4,), name="classes")
+    student, teacher = (torch.randn(5, 3, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    loss = criterion(model, model, LoopRecipe(label_share=0.3), labelled=True)
+    hard = float(nn.functional.cross_entropy(student, labels))
+    whole, half = (float(loss(student, teacher, labels, growth)) for growth in (1.0, 0.5))
+    assert half - 0.3 * hard == pytest.approx((whole - 0.3 * hard) / 2, rel=1e-5)
+
+
 def test_the_teacher_answers_a_sample_once(model: LoadedModel) -> None:
     teacher = Teacher(model, torch.device("cpu"))
     inputs, positions = torch.randn(4, 3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.arange(4)
-    first = teacher(positions, inputs)
-    again = teacher(positions.flip(0), torch.zeros_like(inputs))
+    first, _ = teacher(positions, inputs)
+    again, _ = teacher(positions.flip(0), torch.zeros_like(inputs))
     assert torch.equal(again, first.flip(0))
     teacher.room = 0
     teacher(torch.tensor([7]), inputs[:1])

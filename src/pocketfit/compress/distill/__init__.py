@@ -1,4 +1,7 @@
-"""A network that learns what another one knows: student → distill. Losses and loop are `compress.training`'s."""
+"""A network that learns what another one knows: student → pairing → distill.
+
+Losses and loop are `compress.training`'s.
+"""
 
 from pocketfit.compress.distill.distill import Distilled, distill
 from pocketfit.compress.distill.recipe import DistillationRecipe

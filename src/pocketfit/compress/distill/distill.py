@@ -7,15 +7,18 @@ norms are folded, such as a pruned model, learns as its graph.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch.fx import GraphModule
 
+from pocketfit.compress.distill.pairing import automatic_pairs, named_pairs
+from pocketfit.compress.distill.recipe import DistillationRecipe
 from pocketfit.compress.distill.student import graph_student, module_student, parameters_of
 from pocketfit.compress.training.loop import Step, Student, content_of, learn
-from pocketfit.compress.training.recipe import LoopRecipe
+from pocketfit.compress.training.taps import layers_of_graph, layers_of_module, tap
+from pocketfit.compress.training.transfer import Matched, Transfer
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.source import Source
 from pocketfit.models.weights import with_weights
@@ -32,20 +35,23 @@ class Distilled:
     Args:
         model: the student with what it has learnt, in canonical form.
         log: every step.
+        matched: layers whose features were compared.
     """
 
     model: LoadedModel
     log: tuple[Step, ...]
+    matched: tuple[Matched, ...] = ()
 
 
 def distill(
     student: LoadedModel,
     teacher: LoadedModel,
     samples: Samples,
-    recipe: LoopRecipe,
+    recipe: DistillationRecipe,
     *,
     source: Source | None = None,
     answers: np.ndarray | None = None,
+    teacher_samples: Samples | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> Distilled:
@@ -57,38 +63,74 @@ def distill(
         samples: to learn from, as the student takes them; without labels the teacher alone is followed.
         recipe: how.
         source: the module that the student was made of, with its batch norms; it is changed. None to train the graph.
-        answers: the teacher's to all samples, where they are known; None to compute them as they are needed, which asks
-            for a teacher that takes what the student takes.
+        answers: the teacher's to all samples, where they are known; None to compute them as they are needed.
+        teacher_samples: the same samples in the same order as the teacher takes them; None where it takes what the
+            student takes. Not looked at where answers are known and no features are compared.
         checkpoint: file that is written now and then, and taken up if it is there; None for none.
         progress: told of each step.
 
     Raises:
         DataError: there are no samples, or a label is none of the model's classes.
         ModelError: student and teacher do not answer the same outputs.
-        OptionError: the loss does not suit the outputs, or the training diverges.
+        OptionError: the loss does not suit the outputs, the training diverges, or a layer cannot be matched.
         OutputError: the checkpoint cannot be written.
         RuntimeMissing: `accelerate` is not installed.
         WeightsError: the checkpoint cannot be read, or belongs to another training.
     """
-    key = _key(student, teacher, samples, recipe)
+    key = _key(student, teacher, samples, teacher_samples, recipe)
     # What torch.export wrote has its mode built in.
     trains_module = source is not None and not isinstance(source.module, GraphModule)
     if source is not None and trains_module:
         learner = module_student(source.module, student, recipe)
     else:
         learner = graph_student(student, recipe)
-    log = learn(learner, teacher, samples, recipe, key=key, answers=answers, checkpoint=checkpoint, progress=progress)
+    learner, transfer = _matched(learner, teacher, recipe)
+    log = learn(
+        learner,
+        teacher,
+        samples,
+        recipe,
+        key=key,
+        answers=answers,
+        teacher_samples=teacher_samples,
+        transfer=transfer,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     trained = _canonical(student, learner) if trains_module else with_weights(student, parameters_of(learner))
-    return Distilled(trained, log)
+    return Distilled(trained, log, () if transfer is None else transfer.pairs)
 
 
-def _key(student: LoadedModel, teacher: LoadedModel, samples: Samples, recipe: LoopRecipe) -> str:
+def _matched(learner: Student, teacher: LoadedModel, recipe: DistillationRecipe) -> tuple[Student, Transfer | None]:
+    """The student with its layers under watch, and what compares them with the teacher's."""
+    if recipe.features is None:
+        return learner, None
+    network = learner.network
+    layers = layers_of_graph(network) if isinstance(network, GraphModule) else layers_of_module(network, learner.model)
+    theirs = layers_of_graph(teacher.graph)
+    if recipe.match:
+        pairs = named_pairs(recipe.match, learner.model, layers, teacher, theirs)
+    else:
+        pairs = automatic_pairs(learner.model, layers, teacher, theirs)
+    names = [pair.student.name for pair in pairs]
+    watched = tap(network, names) if isinstance(network, GraphModule) else names
+    return replace(learner, layers=watched), Transfer(recipe.features, pairs, recipe.feature_weight, recipe.seed)
+
+
+def _key(
+    student: LoadedModel,
+    teacher: LoadedModel,
+    samples: Samples,
+    teacher_samples: Samples | None,
+    recipe: DistillationRecipe,
+) -> str:
     """Identity of a training: of everything its result depends on."""
     return key_of(
         {
             "model": student.fingerprint,
             "teacher": teacher.fingerprint,
             "samples": content_of(samples),
+            "teacher's samples": None if teacher_samples is None else content_of(teacher_samples),
             "labelled": samples.labels is not None,
             "recipe": asdict(recipe),
         }

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pocketfit.compress.distill.distill import distill
+from pocketfit.compress.distill.recipe import DistillationRecipe
 from pocketfit.compress.prune.channels import Layer, Pruned, Watcher, prune_channels
 from pocketfit.compress.prune.priced import Price, total
 from pocketfit.compress.prune.recipe import ChannelRecipe
 from pocketfit.compress.training.loop import Step
-from pocketfit.compress.training.recipe import LoopRecipe
 from pocketfit.errors import OptionError
 from pocketfit.types import LoadedModel, Samples
 
@@ -35,7 +35,7 @@ class Schedule:
     """
 
     rounds: int = 1
-    training: LoopRecipe | None = None
+    training: DistillationRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -91,7 +91,7 @@ def _left(model: LoadedModel, done: Sequence[Pruned], price: Price | None) -> fl
 def _trained(
     pruned: Pruned,
     teacher: LoadedModel,
-    training: LoopRecipe | None,
+    training: DistillationRecipe | None,
     samples: Samples | None,
     watcher: Watcher | None,
 ) -> Pruned:

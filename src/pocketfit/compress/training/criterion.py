@@ -8,6 +8,7 @@ between two answers are in `losses`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -20,8 +21,19 @@ from pocketfit.types import LoadedModel
 
 __all__ = ["Criterion", "criterion"]
 
-# Student's outputs, teacher's outputs, labels (-1 for none) → loss.
-Criterion = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+class Criterion(Protocol):
+    """What a batch's answers cost."""
+
+    def __call__(
+        self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, growth: float = 1.0
+    ) -> torch.Tensor:
+        """A number from both outputs and labels, -1 for none; `growth` multiplies the teacher's part."""
+        ...
+
+
+# Student's outputs, teacher's outputs, labels → the teacher's part.
+_Distance = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 # A probability that is quantized may be zero, which has no logarithm.
 _LEAST_PROBABILITY = 1e-4
@@ -50,17 +62,17 @@ def criterion(student: LoadedModel, teacher: LoadedModel, recipe: LoopRecipe, *,
     distance = _distance(recipe, classifies)
     share = recipe.label_share if labelled and classifies else 0.0
 
-    def loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def loss(student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, growth: float = 1.0) -> torch.Tensor:
         student, teacher = of_student(student.float()), of_teacher(teacher.float())
         if not share:
-            return distance(student, teacher, labels)
+            return growth * distance(student, teacher, labels)
         hard = nn.functional.cross_entropy(student, labels, ignore_index=-1)
-        return hard if share == 1 else (1 - share) * distance(student, teacher, labels) + share * hard
+        return hard if share == 1 else (1 - share) * growth * distance(student, teacher, labels) + share * hard
 
     return loss
 
 
-def _distance(recipe: LoopRecipe, classifies: bool) -> Criterion:
+def _distance(recipe: LoopRecipe, classifies: bool) -> _Distance:
     """From the teacher's answers alone."""
     if recipe.loss is Loss.DKD:
         return Decoupled(temperature=recipe.temperature)

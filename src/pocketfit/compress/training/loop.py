@@ -20,13 +20,14 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pocketfit.compress.training.checkpoint import load_checkpoint, save_checkpoint
-from pocketfit.compress.training.criterion import criterion
+from pocketfit.compress.training.criterion import Criterion, criterion
 from pocketfit.compress.training.ema import MovingAverage
 from pocketfit.compress.training.networks import KnownAnswers, Network, Teacher
 from pocketfit.compress.training.optimizer import Group, build_optimizer, set_rates
 from pocketfit.compress.training.processes import accelerator_for, shared
 from pocketfit.compress.training.recipe import LoopRecipe, MixedPrecision
 from pocketfit.compress.training.samples import Batch, Order, TrainingSet
+from pocketfit.compress.training.transfer import Transfer
 from pocketfit.errors import DataError, ModelError, OptionError
 from pocketfit.types import LoadedModel, Samples
 
@@ -62,12 +63,14 @@ class Student:
         network: computes what the model does, and is changed in place.
         groups: those of its parameters that learn.
         has_statistics: whether its buffers follow the samples, as batch norm's do; they are averaged and stored, too.
+        layers: paths of the network's submodules whose features are compared with the teacher's, if any are.
     """
 
     model: LoadedModel
     network: nn.Module
     groups: Sequence[Group]
     has_statistics: bool = False
+    layers: Sequence[str] = ()
 
 
 def learn(
@@ -78,6 +81,8 @@ def learn(
     *,
     key: str,
     answers: np.ndarray | None = None,
+    teacher_samples: Samples | None = None,
+    transfer: Transfer | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
 ) -> tuple[Step, ...]:
@@ -89,6 +94,11 @@ def learn(
         samples: to learn from; without labels the teacher alone is followed.
         recipe: how.
         answers: the teacher's to all samples, joined, where they are known; None to compute them as they are needed.
+            Features are computed in any case, and answers with them.
+        teacher_samples: the same samples in the same order as the teacher takes them; None where it takes what the
+            student does.
+        transfer: compares features of the student's layers with those of the teacher's, and learns with the student;
+            None to compare answers alone.
         key: identity of this training: of everything its result depends on.
         checkpoint: file that is written every `recipe.checkpoint_steps` steps and at the end, and taken up if it is
             there; None for none.
@@ -107,9 +117,21 @@ def learn(
     """
     check_samples(teacher, samples)
     _check_answers(student.model, teacher)
+    if teacher_samples is not None and len(teacher_samples.inputs) != len(samples.inputs):
+        raise DataError(
+            f"the teacher is shown {len(teacher_samples.inputs)} samples and the student {len(samples.inputs)}. "
+            "Give both the same ones, in the same order."
+        )
     accelerator = accelerator_for(recipe)
     order = _order(len(samples.inputs), recipe, accelerator)
-    training = _Training(student, teacher, samples, answers, order, recipe, accelerator)
+    told: Teacher | KnownAnswers
+    if answers is None or transfer is not None:
+        layers = () if transfer is None else [pair.teacher.name for pair in transfer.pairs]
+        told = Teacher(teacher, accelerator.device, teacher_samples, layers)
+    else:
+        told = KnownAnswers(answers, accelerator.device)
+    of_answers = criterion(student.model, teacher, recipe, labelled=samples.labels is not None)
+    training = _Training(student, told, of_answers, transfer, samples, order, recipe, accelerator)
     training.resume_from(checkpoint, key)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         training.run(progress or _nobody)
@@ -155,9 +177,10 @@ class _Training:
     def __init__(
         self,
         student: Student,
-        teacher: LoadedModel,
+        teacher: Teacher | KnownAnswers,
+        of_answers: Criterion,
+        transfer: Transfer | None,
         samples: Samples,
-        answers: np.ndarray | None,
         order: Order,
         recipe: LoopRecipe,
         accelerator: Accelerator,
@@ -165,17 +188,19 @@ class _Training:
         self.order = order
         self.recipe = recipe
         self.accelerator = accelerator
-        self.optimizer = build_optimizer(student.groups, recipe.optimizer)
-        network = Network(student.network, student.model)
+        self.teacher, self.criterion = teacher, of_answers
+        # Convolutions that match channels learn at the rate of the weights.
+        matching = Group(() if transfer is None else list(transfer.parameters()), recipe.weight_rate)
+        self.optimizer = build_optimizer([*student.groups, matching], recipe.optimizer)
+        network = Network(student.network, student.model, student.layers)
         loader = DataLoader(TrainingSet(samples), batch_sampler=order, collate_fn=_as_it_is)
         self.network, self.prepared, self.loader = accelerator.prepare(network, self.optimizer, loader)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         statistics = network.buffers() if student.has_statistics else ()
         self.state = [*self.parameters, *(one for one in statistics if one.is_floating_point())]
         self.average = MovingAverage(self.state, recipe.ema)
-        device = accelerator.device
-        self.teacher = Teacher(teacher, device) if answers is None else KnownAnswers(answers, device)
-        self.criterion = criterion(student.model, teacher, recipe, labelled=samples.labels is not None)
+        self.transfer = accelerator.prepare(transfer) if matching.parameters else transfer
+        self.learning = [self.network, *([self.transfer] if matching.parameters else ())]
         self.log: list[Step] = []
         self.checkpoint: Path | None = None
         self.key = ""
@@ -194,12 +219,13 @@ class _Training:
 
     def _step(self, number: int, batch: Batch) -> Step:
         set_rates(self.optimizer, self.recipe.factor(number, self.order.steps))
+        growth = self.recipe.growth(number, self.order.steps_per_epoch)
         # What a network draws at random, such as dropout, depends on the number of the step alone, too.
         torch.manual_seed(self.recipe.seed * self.order.steps + number)
         losses, norm = [], torch.zeros(())
         for part in _parts(batch, self.recipe.accumulate):
-            with self.accelerator.accumulate(self.network):
-                loss = self._loss(*part)
+            with self.accelerator.accumulate(*self.learning):
+                loss = self._loss(*part, growth)
                 self.accelerator.backward(loss)
                 if self.accelerator.sync_gradients:
                     norm = self.accelerator.clip_grad_norm_(self.parameters, self.recipe.clip_norm)
@@ -212,8 +238,11 @@ class _Training:
         self._check_finite(step)
         return step
 
-    def _loss(self, positions: torch.Tensor, inputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self.criterion(self.network(inputs), self.teacher(positions, inputs), labels)
+    def _loss(self, positions: torch.Tensor, inputs: torch.Tensor, labels: torch.Tensor, growth: float) -> torch.Tensor:
+        answers, features = self.network(inputs)
+        told, shown = self.teacher(positions, inputs)
+        loss = self.criterion(answers, told, labels, growth)
+        return loss if self.transfer is None else loss + growth * self.transfer(features, shown)
 
     def _check_finite(self, step: Step) -> None:
         # Half precision overflows now and then; its loss scaling leaves such a step out.

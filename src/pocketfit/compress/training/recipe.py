@@ -73,6 +73,8 @@ class LoopRecipe:
             in the first steps. 0 for none.
         loss: against the teacher's outputs.
         temperature: softens both distributions, at least 1.
+        teacher_warm_up: epochs over which what the teacher says comes to its full weight, linearly; 0 for at once. The
+            weights of DKD are large for a network that knows nothing yet.
         label_share: of the loss on labels, 0..1, where the samples have any.
         mixed_precision: of the layers.
         cpu: whether to train on the CPU even where there is a GPU.
@@ -96,6 +98,7 @@ class LoopRecipe:
     ema: float = 0.99
     loss: Loss = Loss.AUTOMATIC
     temperature: float = 1.0
+    teacher_warm_up: float = 0.0
     label_share: float = 0.3
     mixed_precision: MixedPrecision = MixedPrecision.NO
     cpu: bool = False
@@ -107,7 +110,7 @@ class LoopRecipe:
             self._check(name, 1, math.inf)
         for name in ("warm_up", "label_share", "ema"):
             self._check(name, 0, 1)
-        for name in ("weight_rate", "bias_rate", "weight_decay", "clip_norm"):
+        for name in ("weight_rate", "bias_rate", "weight_decay", "clip_norm", "teacher_warm_up"):
             self._check(name, 0, math.inf)
 
     def factor(self, step: int, steps: int) -> float:
@@ -119,6 +122,13 @@ class LoopRecipe:
         if self.schedule is Schedule.CONSTANT:
             return 1.0
         return (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1))) / 2
+
+    def growth(self, step: int, steps_per_epoch: int) -> float:
+        """What the teacher's part of the loss is multiplied with at a step from 0 on.
+
+        Source: Zhao et al., "Decoupled Knowledge Distillation", 2022, appendix A.1: a linear warm-up over 20 epochs.
+        """
+        return min(1.0, (step + 1) / max(self.teacher_warm_up * steps_per_epoch, 1))
 
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)

@@ -1,4 +1,4 @@
-"""What a `FrameRunner` allocates per frame, in C++ and in Java on the JVM.
+"""What a `FrameRunner` allocates per frame, in C++, in Java on the JVM and in Swift on Linux.
 
 The camera offers a frame, waits until the model has it answered and offers the next. `bytes_per_frame` is the most that
 both threads together allocated in a round after the first frames, whole bytes; `run` is how many frames the model got.
@@ -17,7 +17,7 @@ from pocketfit.apps.selftest import TARGETS, build
 
 HOME = Path(__file__).parent / "app_code"
 ROUNDS, FRAMES = 3, 1_000
-PROGRAMS = {"cpp": HOME / "frames.cpp", "java": HOME / "Frames.java"}
+PROGRAMS = {"cpp": HOME / "frames.cpp", "java": HOME / "Frames.java", "ios": HOME / "frames.swift"}
 
 
 def run() -> Iterator[Row]:

@@ -4,7 +4,7 @@ Those of the preprocessing contract have to come out bit for bit, answers within
 policies and readings of 12 frames, every decision of which has to be that of the Python engine. `ed25519` and `aes_gcm`
 have the vectors of the standards and random ones, and each of them spoilt in every way, which has to be refused.
 `frames` has random cameras of 60 frames before models that keep up or do not, and `frame threads` is one camera with
-threads; Swift has no frame scheduler. A target whose compiler or emulator is not installed has no rows.
+threads. A target whose compiler or emulator is not installed has no rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.results import Row
-from pocketfit.apps.platforms import Platform
 from pocketfit.apps.selftest import TARGETS, build
 from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract import write_vectors
@@ -40,8 +39,7 @@ def run() -> Iterator[Row]:
             except RuntimeMissing as missing:
                 print(missing)
                 continue
-            cameras = [] if target.platform is Platform.IOS else [home / "frames.jsonl"]
-            _, suites, told = selftest.run([*steps, *INTEGRITY, home / "policies.jsonl", *cameras])
+            _, suites, told = selftest.run([*steps, *INTEGRITY, home / "policies.jsonl", home / "frames.jsonl"])
             print(told, end="")
             for suite in suites:
                 row = {"language": target.name.partition(",")[0], "target": target.name, "suite": suite.suite}

@@ -19,6 +19,7 @@ from pocketfit.types import Precision
 
 CONTRACT = Contract(resize=ShorterSide(20), crop=Crop((16, 16)), output=Classes())
 THERE, ELSEWHERE = ArtifactRef("onnxruntime", Precision.INT8), ArtifactRef("litert", Precision.INT8)
+VECTORS = ("vectors/policy.jsonl", "vectors/frames.jsonl", "vectors/whole.json")
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_the_command_writes_code_bundle_vectors_and_policy(source, tmp_path: Pat
     write_policy(default_policy([THERE]), tmp_path / "policy.json")
     arguments = ["app", str(source.path), "--platform", platform, "-o", str(tmp_path / "app")]
     assert run([*arguments, "--policy", str(tmp_path / "policy.json")]) == 0
-    for name in (code, "bundle/manifest.json", "vectors/policy.jsonl", "vectors/whole.json", "policy.json"):
+    for name in (code, "bundle/manifest.json", *VECTORS, "policy.json"):
         assert (tmp_path / "app" / name).is_file()
     assert "Build and test it" in capsys.readouterr().out
 

@@ -61,8 +61,7 @@ class App:
             names.append(SIGNATURE)
         copied |= {str(home / "bundle" / name): self.bundle.path / name for name in names}
         copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
-        if self.platform is not Platform.IOS:  # whose code has no frame scheduler
-            copied["vectors/frames.jsonl"] = COMMITTED_FRAMES
+        copied["vectors/frames.jsonl"] = COMMITTED_FRAMES
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

@@ -15,6 +15,13 @@ public struct Decision: Equatable, Sendable {
   public var command = Command.none
   public var dropPending = false
   public var reset = false
+
+  public init(rule: Int, variant: Int, action: Action, command: Command = .none) {
+    self.rule = rule
+    self.variant = variant
+    self.action = action
+    self.command = command
+  }
 }
 
 /// Decides, frame by frame, which variant runs and whether the frame is inferred; nothing is

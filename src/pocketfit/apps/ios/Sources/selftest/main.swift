@@ -3,9 +3,9 @@ import Pocketfit
 import PocketfitSelfTest
 
 // Replays test vectors: selftest [--public-key HEX] [--least-release N] [--model-key HEX] PATH ...,
-// each path a bundle's folder, its .zip, a .jsonl of policies or the .json of a step. What is
-// demanded of bundles comes first. Prints one JSON object a suite; the exit code is 1 where anything
-// differs, and 2 where something cannot be read.
+// each path a bundle's folder, its .zip, a .jsonl of policies or cameras, or the .json of a step.
+// What is demanded of bundles comes first. Prints one JSON object a suite; the exit code is 1 where
+// anything differs, and 2 where something cannot be read.
 func tell(_ text: String) {
   FileHandle.standardError.write(Data((text + "\n").utf8))
 }

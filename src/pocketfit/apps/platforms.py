@@ -17,9 +17,13 @@ class Platform(StrEnum):
     IOS = "ios"
 
 
-# In an Android module: where Gradle looks for Java, and where an app's own files are packed from.
+# In an Android module: where Gradle looks for Java and for C++, and where an app's own files are packed from.
 _ANDROID_JAVA = PurePosixPath("pocketfit/src/main/java")
+_ANDROID_ENGINES = PurePosixPath("pocketfit/src/main/cpp")
 _ANDROID_ASSETS = PurePosixPath("pocketfit/src/main/assets/pocketfit")
+
+# Of the engines in C++, those of runtimes that have no Java API.
+_FOR_JNI = tuple(f"engines/{name}" for name in ("net.hpp", "open_net.cpp", "ncnn_net.cpp", "mnn_net.cpp"))
 
 
 def sources(platform: Platform) -> dict[PurePosixPath, Path]:
@@ -28,6 +32,8 @@ def sources(platform: Platform) -> dict[PurePosixPath, Path]:
     if platform is Platform.ANDROID:
         core = _files(Platform.JAVA).items()
         files |= {_ANDROID_JAVA / PurePosixPath(*name.parts[1:]): path for name, path in core}
+        engines = _files(Platform.CPP).items()
+        files |= {_ANDROID_ENGINES / name: path for name, path in engines if str(name) in _FOR_JNI}
     return files
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,12 @@ def _native(folder: Path) -> Path:
         return folder
     java = Path(shutil.which("javac") or "").resolve().parents[1] / "include"
     flags = f"-I{java} -I{java / 'linux'} -Werror"
-    cpp = Path(next(path for path in sources(Platform.ANDROID).values() if path.name == "jni.cpp")).parent
+    cpp = folder / "source"
+    for name, path in sources(Platform.ANDROID).items():
+        if "cpp" in name.parts:
+            copied = cpp / PurePosixPath(*name.parts[name.parts.index("cpp") + 1 :])
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copied)
     _run(["cmake", "-S", str(cpp), "-B", str(folder), f"-DPOCKETFIT_NCNN={NCNN}", f"-DCMAKE_CXX_FLAGS={flags}"])
     _run(["cmake", "--build", str(folder)])
     return folder

@@ -29,6 +29,7 @@ public:
     enum SessionInfoCode { MEMORY = 0, FLOPS = 1, BACKENDS = 2 };
 
     static Interpreter* createFromFile(const char* file);
+    static Interpreter* createFromBuffer(const void* buffer, size_t size);
     ~Interpreter();
     Session* createSession(const ScheduleConfig& config);
     void resizeSession(Session* session);

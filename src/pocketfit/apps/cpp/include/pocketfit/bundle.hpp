@@ -113,10 +113,10 @@ public:
 
     // A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report.
     // It is checked once more, for it may have been changed since the bundle was opened.
-    std::string read(std::string_view part) const {
-        const std::string& name = manifest_.at(part).string();
-        return read_checked(name, manifest_.at("files").at(name));
-    }
+    std::string read(std::string_view part) const { return content(manifest_.at(part).string()); }
+
+    // A file that the manifest lists, likewise.
+    std::string content(const std::string& name) const { return read_checked(name, manifest_.at("files").at(name)); }
 
     // What is to be done to images and outputs.
     Contract contract() const { return Contract::from_json(Json::parse(read("preprocess"))); }

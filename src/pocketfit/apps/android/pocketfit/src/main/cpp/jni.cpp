@@ -45,21 +45,6 @@ std::vector<std::vector<int>> shapes_of(JNIEnv* env, jobjectArray array) {
     return found;
 }
 
-std::unique_ptr<Net> open_net(const std::string& runtime, const Request& request) {
-#ifdef POCKETFIT_WITH_NCNN
-    if (runtime == "ncnn") {
-        return pocketfit::open_ncnn(request);
-    }
-#endif
-#ifdef POCKETFIT_WITH_MNN
-    if (runtime == "mnn") {
-        return pocketfit::open_mnn(request);
-    }
-#endif
-    throw std::runtime_error("the app was built without " + runtime + "; set pocketfit." + runtime +
-                             " in gradle.properties (for " + request.files.at(0) + ")");
-}
-
 void read_inputs(JNIEnv* env, jobjectArray buffers, Handle& handle) {
     handle.inputs.clear();
     handle.bytes.clear();
@@ -99,13 +84,13 @@ JNIEXPORT jlong JNICALL Java_pocketfit_engine_NativeNet_open(JNIEnv* env, jclass
         const char* name = env->GetStringUTFChars(runtime, nullptr);
         const std::string asked(name);
         env->ReleaseStringUTFChars(runtime, name);
-        Request request{strings(env, files),   strings(env, inputs), shapes_of(env, shapes),
-                        strings(env, outputs), threads,              {}};
+        Request request{strings(env, files), strings(env, inputs), shapes_of(env, shapes), strings(env, outputs),
+                        threads};
         const char* device = env->GetStringUTFChars(delegate, nullptr);
         request.delegate = device;
         env->ReleaseStringUTFChars(delegate, device);
         auto handle = std::make_unique<Handle>();
-        handle->net = open_net(asked, request);
+        handle->net = pocketfit::open_net(asked, request);
         return reinterpret_cast<jlong>(handle.release());
     } catch (const std::exception& error) {
         raise(env, error.what());

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cstring>
 
+#include "datareader.h"
 #include "net.h"
 #include "net.hpp"
 
@@ -21,12 +23,12 @@ bool has_vulkan() {
 class NcnnNet final : public Net {
 public:
     explicit NcnnNet(const Request& request) : request_(request), results_(request.outputs.size()) {
-        if (request.files.size() < 2) {
+        if (std::max(request.files.size(), request.contents.size()) < 2) {
             throw std::runtime_error("ncnn needs the .param and the .bin of a network");
         }
         choose(request);
-        if (net_.load_param(request.files[0].c_str()) != 0 || net_.load_model(request.files[1].c_str()) != 0) {
-            throw std::runtime_error("ncnn cannot load " + request.files[0]);
+        if (!(request_.contents.empty() ? load(request_.files) : load_contents(request_.contents))) {
+            throw std::runtime_error("ncnn cannot load the network");
         }
         for (const auto& shape : request.shapes) {
             mats_.push_back(matrix(shape));
@@ -54,6 +56,17 @@ public:
     const std::vector<float>& output(std::size_t index) override { return results_[index]; }
 
 private:
+    bool load(const std::vector<std::string>& files) {
+        return net_.load_param(files[0].c_str()) == 0 && net_.load_model(files[1].c_str()) == 0;
+    }
+
+    /// ncnn does not copy the weights, so the request stays.
+    bool load_contents(const std::vector<std::string>& contents) {
+        auto at = reinterpret_cast<const unsigned char*>(contents[1].data());
+        ncnn::DataReaderFromMemory weights(at);
+        return net_.load_param_mem(contents[0].c_str()) == 0 && net_.load_model(weights) == 0;
+    }
+
     /// As Pocketfit measured it: what is not INT8 computes in float32.
     void choose(const Request& request) {
         net_.opt.num_threads = request.threads;

@@ -26,9 +26,11 @@ MNNForwardType forward_type(const std::string& delegate) {
 class MnnNet final : public Net {
 public:
     explicit MnnNet(const Request& request) : request_(request), results_(request.outputs.size()) {
-        net_.reset(MNN::Interpreter::createFromFile(request.files[0].c_str()));
+        net_.reset(request.contents.empty()
+                       ? MNN::Interpreter::createFromFile(request.files.at(0).c_str())
+                       : MNN::Interpreter::createFromBuffer(request.contents[0].data(), request.contents[0].size()));
         if (net_ == nullptr) {
-            throw std::runtime_error("MNN cannot load " + request.files[0]);
+            throw std::runtime_error("MNN cannot load the network");
         }
         open_session(forward_type(request.delegate));
         resize();

@@ -8,14 +8,23 @@
 
 namespace pocketfit {
 
-/// What is to be opened: the main file first; inputs and outputs by their names; "cpu" or an accelerator.
+/// What is to be opened: the main file first; inputs and outputs by their names; "cpu" or an accelerator. Contents are
+/// what the files hold, such as a decrypted model; where they are given, the files are not read.
 struct Request {
     std::vector<std::string> files;
     std::vector<std::string> inputs;
     std::vector<std::vector<int>> shapes;
     std::vector<std::string> outputs;
     int threads = 1;
-    std::string delegate;
+    std::string delegate = "cpu";
+    std::vector<std::string> contents = {};
+};
+
+/// This was built without the runtime.
+class MissingRuntime : public std::runtime_error {
+public:
+    explicit MissingRuntime(const std::string& runtime)
+        : std::runtime_error("built without " + runtime + "; name it to CMake (on Android, in gradle.properties)") {}
 };
 
 /// An opened network, for one thread at a time.
@@ -48,7 +57,11 @@ inline void check_bytes(const Request& request, const std::vector<std::size_t>& 
     }
 }
 
+/// A network in the runtime that an artifact is for; throws MissingRuntime where this was built without it.
+std::unique_ptr<Net> open_net(const std::string& runtime, const Request& request);
+
 /// Each throws std::runtime_error where the files or the accelerator cannot be used.
+std::unique_ptr<Net> open_onnxruntime(const Request& request);
 std::unique_ptr<Net> open_ncnn(const Request& request);
 std::unique_ptr<Net> open_mnn(const Request& request);
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
-from pocketfit.bundle.manifest import FileEntry
+from pocketfit.bundle.manifest import MANIFEST, SCHEMA_VERSION, FileEntry, Manifest
 
-__all__ = ["copy", "list_files", "write_text"]
+__all__ = ["copy", "copy_files", "list_files", "write_changed", "write_text"]
 
 
 def copy(source: Path, destination: Path) -> None:
@@ -38,3 +39,22 @@ def list_files(root: Path) -> dict[str, FileEntry]:
 def _file_entry(path: Path) -> FileEntry:
     with path.open("rb") as stream:
         return FileEntry(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)
+
+
+def copy_files(source: Path, manifest: Manifest, root: Path) -> None:
+    """Every file that a bundle's manifest lists; neither the manifest nor its signature."""
+    for name in manifest.files:
+        copy(source / name, root / name)
+
+
+def write_changed(root: Path, manifest: Manifest, changes: dict[str, Any]) -> bytes:
+    """Write the manifest of a bundle whose files have changed, and return what was written.
+
+    Args:
+        root: its folder, in which all files are.
+        manifest: as it was.
+        changes: fields of it.
+    """
+    changed = manifest.model_copy(update={"schema_version": SCHEMA_VERSION, "files": list_files(root), **changes})
+    write_text(root, MANIFEST, Manifest.model_validate(changed.model_dump()).to_json())
+    return (root / MANIFEST).read_bytes()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pocketfit.bundle.encryption import encrypt
-from pocketfit.bundle.files import copy, list_files, write_text
-from pocketfit.bundle.manifest import MANIFEST, SCHEMA_VERSION, SIGNATURE, EncryptionEntry, Manifest
+from pocketfit.bundle.files import copy_files, write_changed
+from pocketfit.bundle.manifest import MANIFEST, SIGNATURE, EncryptionEntry, Manifest
 from pocketfit.bundle.place import put
 from pocketfit.bundle.read import CONTRACTS_SINCE, Bundle
 from pocketfit.bundle.write import BUNDLE
@@ -46,8 +46,8 @@ def sign_bundle(bundle: Bundle, key: Ed25519PrivateKey, release: int, destinatio
     _check_schema(bundle)
 
     def fill(root: Path) -> None:
-        _copy_files(bundle, root)
-        content = _write_manifest(root, bundle.manifest, {"release": release})
+        copy_files(bundle.path, bundle.manifest, root)
+        content = write_changed(root, bundle.manifest, {"release": release})
         (root / SIGNATURE).write_bytes(key.sign(content))
 
     return put(destination, BUNDLE, fill)
@@ -74,7 +74,7 @@ def encrypt_bundle(bundle: Bundle, key: bytes, destination: Path) -> Path:
     _check_schema(bundle)
 
     def fill(root: Path) -> None:
-        _copy_files(bundle, root)
+        copy_files(bundle.path, bundle.manifest, root)
         for name, variant in bundle.others.items():
             folder = root / bundle.manifest.variants[name]
             (folder / MANIFEST).unlink()
@@ -89,18 +89,13 @@ def _check_schema(bundle: Bundle) -> None:
         raise InputError(f"{bundle.path} has manifest schema 1; fit the model again with this Pocketfit")
 
 
-def _copy_files(bundle: Bundle, root: Path) -> None:
-    for name in bundle.manifest.files:
-        copy(bundle.path / name, root / name)
-
-
 def _encrypt(root: Path, manifest: Manifest, key: bytes) -> None:
     names = tuple(sorted(_model_files(manifest)))
     entry = EncryptionEntry(algorithm="AES-256-GCM", id=secrets.token_hex(16), files=names)
     for name in names:
         path = root / name
         path.write_bytes(encrypt(path.read_bytes(), key, name, entry))
-    _write_manifest(root, manifest, {"encryption": entry})
+    write_changed(root, manifest, {"encryption": entry})
 
 
 def _model_files(manifest: Manifest) -> Iterator[str]:
@@ -108,9 +103,3 @@ def _model_files(manifest: Manifest) -> Iterator[str]:
     named = tuple(name for artifact in manifest.artifacts for name in artifact.files)
     folders = tuple(f"{name}/" for name in named)
     return (name for name in manifest.files if name in named or name.startswith(folders))
-
-
-def _write_manifest(root: Path, manifest: Manifest, changes: dict[str, Any]) -> bytes:
-    changed = manifest.model_copy(update={"schema_version": SCHEMA_VERSION, "files": list_files(root), **changes})
-    write_text(root, MANIFEST, Manifest.model_validate(changed.model_dump()).to_json())
-    return (root / MANIFEST).read_bytes()

@@ -3,10 +3,10 @@
 Those of the preprocessing contract have to come out bit for bit, answers within 2e-6; the suite `policy` has random
 policies and readings of 12 frames, every decision of which has to be that of the Python engine. `ed25519` and `aes_gcm`
 have the vectors of the standards and random ones, and each of them spoilt in every way, which has to be refused.
-`gallery` has random enrolments and searches, 40 in each, every score of which has to be equal to the last bit.
-`frames` has random cameras of 60 frames before models that keep up or do not, and `frame threads` is one camera with
-threads; Swift has neither a frame scheduler nor a gallery. A target whose compiler or emulator is not installed has
-no rows.
+`gallery` has random enrolments and searches, 40 in each, every score of which has to be equal to the last bit; `align`
+has faces cut out of pictures of noise, bit for bit. `frames` has random cameras of 60 frames before models that keep up
+or do not, and `frame threads` is one camera with threads; Swift has none of these four. A target whose compiler or
+emulator is not installed has no rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pocketfit.apps.selftest import TARGETS, build
 from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract import write_vectors
 from pocketfit.errors import RuntimeMissing
-from pocketfit.matching.gallery_vectors import write_gallery_vectors
+from pocketfit.matching.vectors import write_matching_vectors
 from pocketfit.policy.frame_vectors import write_frame_vectors
 from pocketfit.policy.vectors import write_vectors as write_policies
 
@@ -37,7 +37,7 @@ def run() -> Iterator[Row]:
         steps = write_vectors(home / "steps")
         write_policies(home / "policies.jsonl", count=TRACES, frames=FRAMES, seed=SEED)
         write_frame_vectors(home / "frames.jsonl", count=CAMERAS, frames=CAMERA_FRAMES, seed=SEED)
-        write_gallery_vectors(home / "galleries.jsonl", count=GALLERIES, steps=GALLERY_STEPS, seed=SEED)
+        write_matching_vectors(home / "matching.jsonl", count=GALLERIES, steps=GALLERY_STEPS, seed=SEED)
         for number, target in enumerate(TARGETS):
             (home / str(number)).mkdir()
             try:
@@ -46,7 +46,7 @@ def run() -> Iterator[Row]:
                 print(missing)
                 continue
             cameras = [] if target.platform is Platform.IOS else [home / "frames.jsonl"]
-            galleries = [] if target.platform is Platform.IOS else [home / "galleries.jsonl"]
+            galleries = [] if target.platform is Platform.IOS else [home / "matching.jsonl"]
             _, suites, told = selftest.run([*steps, *INTEGRITY, home / "policies.jsonl", *cameras, *galleries])
             print(told, end="")
             for suite in suites:

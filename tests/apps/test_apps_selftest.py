@@ -15,7 +15,7 @@ from pocketfit.contract import Boxes, Classes, Color, Contract, Crop, Embedding,
 from pocketfit.data.contract import Dtype, Layout, Quantization
 from pocketfit.data.contract.vectors import write_vectors as write_steps
 from pocketfit.matching import ArtifactThreshold, Thresholds, thresholds_to_json
-from pocketfit.matching.gallery_vectors import COMMITTED_GALLERIES, write_gallery_vectors
+from pocketfit.matching.vectors import COMMITTED_MATCHING, write_matching_vectors
 from pocketfit.policy.frame_vectors import COMMITTED_FRAMES, write_frame_vectors
 from pocketfit.policy.vectors import COMMITTED
 from pocketfit.policy.vectors import write_vectors as write_policies
@@ -100,21 +100,22 @@ def test_a_wrong_step_is_told(selftest, tmp_path: Path):
     assert "frames: camera-0 differs" in told
 
 
-def test_the_committed_galleries(selftest):
-    assert all_passed(selftest.run([COMMITTED_GALLERIES])) == {"gallery": 24}
+def test_the_committed_galleries_and_faces(selftest):
+    assert all_passed(selftest.run([COMMITTED_MATCHING])) == {"gallery": 24, "align": 24}
 
 
-def test_random_galleries(selftest, tmp_path: Path):
-    write_gallery_vectors(tmp_path / "galleries.jsonl", count=TRACES, steps=40, seed=7)
-    assert all_passed(selftest.run([tmp_path / "galleries.jsonl"])) == {"gallery": TRACES}
+def test_random_galleries_and_faces(selftest, tmp_path: Path):
+    write_matching_vectors(tmp_path / "matching.jsonl", count=TRACES, steps=40, seed=7)
+    assert all_passed(selftest.run([tmp_path / "matching.jsonl"])) == {"gallery": TRACES, "align": TRACES}
 
 
 @pytest.mark.parametrize("what", ["enrol", "verify", "search", "reload"])
 def test_a_wrong_score_is_told(selftest, tmp_path: Path, what: str):
-    cases = [json.loads(line) for line in COMMITTED_GALLERIES.read_text(encoding="utf-8").splitlines()]
+    cases = [json.loads(line) for line in COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()]
     case, at = next(
         (case, at)
         for case in cases
+        if "steps" in case
         for at, step in enumerate(case["steps"])
         if step["do"] == what and case["found"][at]
     )
@@ -123,6 +124,16 @@ def test_a_wrong_score_is_told(selftest, tmp_path: Path, what: str):
     code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
     assert (code, suites[0].passed, suites[0].total) == (1, 0, 1)
     assert f"gallery: {case['name']} differs" in told
+
+
+def test_a_wrong_face_is_told(selftest, tmp_path: Path):
+    case = json.loads(COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()[-1])
+    case["landmarks"][3] += 1.5
+    first = COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()[0]
+    (tmp_path / "wrong.jsonl").write_text(f"{first}\n{json.dumps(case)}")
+    code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
+    assert (code, [suite.passed for suite in suites]) == (1, [1, 0])
+    assert f"align: {case['name']} differs" in told
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

@@ -11,9 +11,10 @@ import pytest
 from pocketfit.errors import DataError, InputError, OutputError
 from pocketfit.matching import Gallery, Match, normalised
 from pocketfit.matching.cosine import dot
-from pocketfit.matching.gallery_vectors import COMMITTED_GALLERIES, replay, write_gallery_vectors
+from pocketfit.matching.vectors import COMMITTED_MATCHING, replay, write_matching_vectors
 
-LINES = COMMITTED_GALLERIES.read_text(encoding="utf-8").splitlines()
+LINES = COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()
+CASES = [case for case in map(json.loads, LINES) if "steps" in case]
 AXES = np.eye(5, dtype=np.float32)
 
 
@@ -31,16 +32,15 @@ def test_the_reference_still_finds_what_is_committed(line: str) -> None:
 
 
 def test_they_try_every_step_both_accepted_and_refused() -> None:
-    cases = [json.loads(line) for line in LINES]
     seen = {
-        (step["do"], found is None) for case in cases for step, found in zip(case["steps"], case["found"], strict=True)
+        (step["do"], found is None) for case in CASES for step, found in zip(case["steps"], case["found"], strict=True)
     }
     assert seen == {(do, refused) for do in ("enrol", "remove", "verify", "search") for refused in (False, True)} | {
         ("reload", False)
     }
     verified = [
         found[1]
-        for case in cases
+        for case in CASES
         for found in case["found"]
         if isinstance(found, list) and found[1:] in ([True], [False])
     ]
@@ -151,7 +151,7 @@ def test_lengths_far_from_one_lose_nothing() -> None:
 
 def test_equal_seeds_write_equal_files(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        write_gallery_vectors(tmp_path / name, count=3, steps=5, seed=7)
+        write_matching_vectors(tmp_path / name, count=3, steps=5, seed=7)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     with pytest.raises(OutputError, match="cannot be written"):
-        write_gallery_vectors(tmp_path / "none" / "vectors.jsonl", count=1, steps=1, seed=0)
+        write_matching_vectors(tmp_path / "none" / "vectors.jsonl", count=1, steps=1, seed=0)

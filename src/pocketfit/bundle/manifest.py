@@ -238,9 +238,9 @@ class EncryptionEntry(_Entry):
 class Manifest(_Entry):
     """All of a bundle; `files` lists every file but the manifest itself and its signature.
 
-    Up to version 3 there were no `release`, `policy`, `thresholds`, `variants`, `tiers` and `encryption`. In version 1 `preprocess`
-    was written in another form, and there were no vectors of it. In versions 1 and 2 an accuracy had `percent` and
-    `float_percent` instead of `unit`, `value` and `float_value`.
+    Up to version 3 there were no `release`, `policy`, `thresholds`, `variants`, `tiers` and `encryption`. In version 1
+    `preprocess` was written in another form, and there were no vectors of it. In versions 1 and 2 an accuracy had
+    `percent` and `float_percent` instead of `unit`, `value` and `float_value`.
     """
 
     format: Literal["pocketfit-bundle"]

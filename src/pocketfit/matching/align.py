@@ -19,7 +19,7 @@ ARCFACE = np.array([(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), 
 def similarity(points: np.ndarray, onto: np.ndarray = ARCFACE) -> np.ndarray:
     """The rotation, scale and shift that bring points closest to others, by least squares; it never mirrors.
 
-    In the plane a rotation with a scale is one complex number, the sum of conj(p) q over that of |p|², p and q being
+    In the plane a rotation with a scale is one complex number: the sum of conj(p) q over that of |p|², p and q being
     the points as seen from their means.
 
     Source: Umeyama 1991, "Least-squares estimation of transformation parameters between two point patterns", equations
@@ -37,13 +37,10 @@ def similarity(points: np.ndarray, onto: np.ndarray = ARCFACE) -> np.ndarray:
     """
     if points.shape != onto.shape or not np.isfinite(points).all():
         raise DataError(f"The points are {points.shape}, or not finite; give {len(onto)} of x and y.")
-    start, end = points.mean(axis=0), onto.mean(axis=0)
-    p, q = (points - start) @ (1, 1j), (onto - end) @ (1, 1j)
-    spread = float((np.abs(p) ** 2).sum())
+    start, end, real, imaginary, spread = _sums(points, onto)
     if spread == 0:
         raise DataError("The points are all the same, so the face has no size. Check the detector's landmarks.")
-    turn = complex((np.conj(p) * q).sum()) / spread
-    matrix = np.array([[turn.real, -turn.imag], [turn.imag, turn.real]])
+    matrix = np.array([[real, -imaginary], [imaginary, real]]) / spread
     return np.column_stack([matrix, end - matrix @ start])
 
 
@@ -64,16 +61,41 @@ def align(image: np.ndarray, points: np.ndarray, onto: np.ndarray = ARCFACE, sid
     Raises:
         DataError: the points have no size or are of another number.
     """
-    matrix = similarity(points, onto)
-    inverse = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))
+    similarity(points, onto)  # refuses what has none
+    a, b, shift_x, shift_y = _back(points, onto)
     y, x = np.mgrid[:side, :side].astype(np.float64)
-    from_x, from_y = (row[0] * x + row[1] * y + row[2] for row in inverse[:2])
+    from_x, from_y = a * x - b * y + shift_x, b * x + a * y + shift_y
     left, top = np.floor(from_x), np.floor(from_y)
     right_share, lower_share = (from_x - left)[..., None], (from_y - top)[..., None]
     corner = [[_pixels(image, left + dx, top + dy) for dx in (0, 1)] for dy in (0, 1)]
     rows = [near * (1 - right_share) + far * right_share for near, far in corner]
     blended = rows[0] * (1 - lower_share) + rows[1] * lower_share
-    return np.floor(blended + 0.5).astype(np.uint8)
+    cut_out: np.ndarray = np.floor(blended + 0.5).astype(np.uint8)
+    return cut_out
+
+
+def _sums(points: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float, float]:
+    """Both means, the sum of conj(p) q and that of |p|², each added up in the order of the points."""
+    start, end = np.zeros(2), np.zeros(2)
+    for point, goal in zip(points, onto, strict=True):
+        start, end = start + point / len(points), end + goal / len(points)
+    real = imaginary = spread = 0.0
+    for point, goal in zip(points - start, onto - end, strict=True):
+        (px, py), (qx, qy) = point.tolist(), goal.tolist()
+        real += px * qx + py * qy
+        imaginary += px * qy - py * qx
+        spread += px * px + py * py
+    return start, end, real, imaginary, spread
+
+
+def _back(points: np.ndarray, onto: np.ndarray) -> tuple[float, float, float, float]:
+    """The inverse of `similarity`: x = a x' - b y' + the third, y = b x' + a y' + the fourth."""
+    start, end, real, imaginary, spread = _sums(points, onto)
+    size = (real * real + imaginary * imaginary) / spread
+    if size == 0:
+        raise DataError("The points lie as no face does: nothing but a point is like them. Check the landmarks.")
+    a, b = real / size, -imaginary / size
+    return a, b, float(start[0] - (a * end[0] - b * end[1])), float(start[1] - (b * end[0] + a * end[1]))
 
 
 def _pixels(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pocketfit.data.contract.postprocess import softmax as as_shares
 from pocketfit.errors import DataError, OptionError
 from pocketfit.matching.cosine import dot, normalised
 from pocketfit.verify.bootstrap import resamples
@@ -110,11 +111,9 @@ def probabilities(outputs: np.ndarray, labels: np.ndarray, live: int, *, softmax
         DataError: there is no such class, or all samples are of one kind.
     """
     rows = outputs.reshape(len(outputs), -1).astype(np.float64)
+    rows = as_shares(rows) if softmax else rows
     if not 0 <= live < rows.shape[1]:
         raise DataError(f"Class {live} is not among the {rows.shape[1]} that the model answers, 0 the first.")
-    if softmax:
-        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
-        rows = rows / rows.sum(axis=1, keepdims=True)
     return Scored(rows[:, live], labels == live, np.arange(len(rows))[:, None], len(rows))
 
 

@@ -81,8 +81,8 @@ public final class SelfTest {
             if (FrameVectors.isAboutFrames(path)) {
                 return FrameVectors.replay(path);
             }
-            if (GalleryVectors.isAboutGalleries(path)) {
-                return Collections.singletonList(GalleryVectors.replay(path));
+            if (MatchingVectors.isAboutMatching(path)) {
+                return MatchingVectors.replay(path);
             }
             return Collections.singletonList(PolicyVectors.replay(path));
         }

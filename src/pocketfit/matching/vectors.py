@@ -1,6 +1,6 @@
-"""Test vectors for galleries in other languages: who is enrolled and looked for, and every score to the last bit.
+"""Test vectors for other languages: galleries, with every score to the last bit, and faces cut out bit for bit.
 
-A file has one case a line, a JSON object that says what is done step by step; docs/matching.md describes it.
+A file has one case a line, a JSON object; docs/matching.md describes it.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from pocketfit.errors import InputError, OutputError
+from pocketfit.data.contract.examples import noise as noise_bytes
+from pocketfit.errors import DataError, InputError, OutputError
+from pocketfit.matching.align import ARCFACE, align
 from pocketfit.matching.gallery import Gallery
 
-__all__ = ["COMMITTED_GALLERIES", "random_case", "replay", "write_gallery_vectors"]
+__all__ = ["COMMITTED_MATCHING", "replay", "write_matching_vectors"]
 
-COMMITTED_GALLERIES = Path(__file__).parent / "gallery_vectors.jsonl"
+COMMITTED_MATCHING = Path(__file__).parent / "vectors.jsonl"
 
 NAMES = ("ann", "Björn", "中村", "d e", "eve")
 # Lengths that fill the four sums and that do not.
 LENGTHS = (1, 2, 7, 16, 33, 128)
 
 
-def write_gallery_vectors(path: Path, *, count: int, steps: int, seed: int) -> None:
-    """Write random cases.
+def write_matching_vectors(path: Path, *, count: int, steps: int, seed: int) -> None:
+    """Write random galleries, then as many faces.
 
     Args:
         path: of the file.
-        count: of the cases.
-        steps: in each.
+        count: of the galleries.
+        steps: in each of them.
         seed: equal seeds give equal files.
 
     Raises:
@@ -41,8 +43,8 @@ def write_gallery_vectors(path: Path, *, count: int, steps: int, seed: int) -> N
     rng = Random(seed)
     try:
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            for index in range(count):
-                case = random_case(rng, f"gallery-{index}", steps)
+            galleries = (_gallery(rng, f"gallery-{index}", steps) for index in range(count))
+            for case in (*galleries, *(_face(rng, f"face-{index}") for index in range(count))):
                 file.write(json.dumps(case, separators=(",", ":"), allow_nan=False) + "\n")
     except OSError as error:
         raise OutputError(
@@ -50,7 +52,7 @@ def write_gallery_vectors(path: Path, *, count: int, steps: int, seed: int) -> N
         ) from error
 
 
-def random_case(rng: Random, name: str, steps: int) -> dict[str, Any]:
+def _gallery(rng: Random, name: str, steps: int) -> dict[str, Any]:
     """Random embeddings of a few persons, some without a direction, and what a gallery does with them."""
     length = rng.choice(LENGTHS)
     rows = _embeddings(rng, length)
@@ -63,15 +65,19 @@ def random_case(rng: Random, name: str, steps: int) -> dict[str, Any]:
     return case | {"found": replay(case)}
 
 
-def replay(case: dict[str, Any]) -> list[Any]:
-    """What the reference finds at each step: null where it refuses.
+def replay(case: dict[str, Any]) -> Any:
+    """What the reference finds: of a face the sha256 of the pixels, of a gallery a list, an entry a step; null for what
+    is refused.
 
     `enrol` gives its lowest cosine, `remove` true, `verify` the score and whether it is accepted, `search` names and
     scores, and `reload`, which goes on with what was read from the written bytes, their sha256.
     """
+    if "landmarks" in case:
+        return _aligned(case)
     told = case["gallery"]
     rows = np.frombuffer(base64.b64decode(case["embeddings"]), "<f4").reshape(-1, told["length"])
-    gallery, found = Gallery(**told), []
+    gallery = Gallery(**told)
+    found: list[Any] = []
     for step in case["steps"]:
         try:
             if step["do"] == "reload":
@@ -95,6 +101,29 @@ def _do(gallery: Gallery, rows: np.ndarray, step: dict[str, Any]) -> Any:
     if step["do"] == "verify":
         return [gallery.score(step["name"], row), gallery.verify(step["name"], row)]
     return [[match.name, match.score] for match in gallery.search(row, step["most"])]
+
+
+def _face(rng: Random, name: str) -> dict[str, Any]:
+    """A picture of noise, and landmarks somewhere in it or half outside; now and then none that have a size."""
+    height, width = rng.randint(1, 90), rng.randint(1, 90)
+    turn = rng.uniform(0.1, 1.5) * np.exp(1j * rng.uniform(-np.pi, np.pi))
+    points = (ARCFACE - 56) @ (1, 1j) * turn + complex(rng.uniform(0, width), rng.uniform(0, height))
+    landmarks = np.stack([points.real, points.imag], axis=1) + np.array([rng.gauss(0, 2) for _ in range(10)]).reshape(
+        5, 2
+    )
+    if rng.randrange(8) == 0:
+        landmarks = np.full((5, 2), 7.0)
+    noise = {"shape": [height, width, 3], "seed": rng.randrange(2**31)}
+    case = {"name": name, "noise": noise, "landmarks": landmarks.ravel().tolist()}
+    return case | {"found": replay(case)}
+
+
+def _aligned(case: dict[str, Any]) -> str | None:
+    image = noise_bytes(tuple(case["noise"]["shape"]), case["noise"]["seed"])
+    try:
+        return hashlib.sha256(align(image, np.array(case["landmarks"]).reshape(5, 2)).tobytes()).hexdigest()
+    except DataError:
+        return None
 
 
 def _step(rng: Random, rows: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-// Enrolments and searches, one case a line.
+// Enrolments and searches, and faces cut out, one case a line.
 #pragma once
 
 #include <fstream>
 
+#include "pocketfit/face_aligner.hpp"
 #include "pocketfit/gallery.hpp"
 #include "pocketfit/sha256.hpp"
 #include "vectors.hpp"
@@ -97,20 +98,41 @@ private:
     std::vector<float> embeddings_;
 };
 
-inline bool about_galleries(const std::string& path) {
+inline bool about_matching(const std::string& path) {
     std::ifstream file(path);
     std::string line;
     return std::getline(file, line) && Json::parse(line).has("gallery");
 }
 
-inline Suite replay_galleries(const std::string& path) {
-    Suite suite{"gallery"};
+inline bool replay_face(const Json& test) {
+    const Json &told = test.at("noise"), &found = test.at("found");
+    const auto& shape = told.at("shape").items();
+    std::vector<uint8_t> image = noise(volume(told.at("shape")), static_cast<uint32_t>(told.at("seed").integer()));
+    pocketfit::Landmarks points;
+    for (size_t i = 0; i < 10; i++) points[i / 2][i % 2] = test.at("landmarks").items()[i].number();
+    pocketfit::FaceAligner aligner;
+    try {
+        const auto& face = aligner.align(image.data(), static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), points);
+        pocketfit::Sha256 hash;
+        hash.update(face.data(), face.size());
+        return !found.is_null() && hash.hex() == found.string();
+    } catch (const pocketfit::Error&) {
+        return found.is_null();
+    }
+}
+
+inline std::vector<Suite> replay_matching(const std::string& path) {
+    Suite galleries{"gallery"}, faces{"align"};
     std::ifstream file(path);
     for (std::string line; std::getline(file, line);) {
         Json test = Json::parse(line);
-        suite.count(GalleryCase(test).replay(), test.at("name").string());
+        const std::string& name = test.at("name").string();
+        if (test.has("landmarks"))
+            faces.count(replay_face(test), name);
+        else
+            galleries.count(GalleryCase(test).replay(), name);
     }
-    return suite;
+    return {galleries, faces};
 }
 
 }  // namespace selftest

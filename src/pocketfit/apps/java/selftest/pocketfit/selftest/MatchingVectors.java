@@ -13,17 +13,18 @@ import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import pocketfit.Bundle;
+import pocketfit.FaceAligner;
 import pocketfit.Gallery;
 import pocketfit.Json;
 import pocketfit.PocketfitException;
 
-/** Enrolments and searches, one case a line. */
-final class GalleryVectors {
+/** Enrolments and searches, and faces cut out, one case a line. */
+final class MatchingVectors {
     private final Json test;
     private final float[] embeddings;
     private Gallery gallery;
 
-    private GalleryVectors(Json test) {
+    private MatchingVectors(Json test) {
         this.test = test;
         gallery = empty();
         byte[] bytes = Base64.getDecoder().decode(test.at("embeddings").string());
@@ -31,22 +32,44 @@ final class GalleryVectors {
         ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(embeddings);
     }
 
-    static boolean isAboutGalleries(File file) throws IOException {
+    static boolean isAboutMatching(File file) throws IOException {
         try (BufferedReader lines = open(file)) {
             String line = lines.readLine();
             return line != null && Json.parse(line).has("gallery");
         }
     }
 
-    static Suite replay(File file) throws IOException {
-        Suite suite = new Suite("gallery");
+    static List<Suite> replay(File file) throws IOException {
+        Suite galleries = new Suite("gallery");
+        Suite faces = new Suite("align");
         try (BufferedReader lines = open(file)) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 Json test = Json.parse(line);
-                suite.count(new GalleryVectors(test).replay(), test.at("name").string());
+                if (test.has("landmarks")) {
+                    faces.count(replayFace(test), test.at("name").string());
+                } else {
+                    galleries.count(new MatchingVectors(test).replay(), test.at("name").string());
+                }
             }
         }
-        return suite;
+        return Arrays.asList(galleries, faces);
+    }
+
+    private static boolean replayFace(Json test) {
+        List<Json> shape = test.at("noise").at("shape").items();
+        double[] points = new double[test.at("landmarks").items().size()];
+        for (int i = 0; i < points.length; i++) {
+            points[i] = test.at("landmarks").items().get(i).number();
+        }
+        Json found = test.at("found");
+        try {
+            byte[] image = Vectors.noise(test.at("noise"));
+            MessageDigest hash = Bundle.sha256();
+            hash.update(new FaceAligner().align(image, shape.get(0).small(), shape.get(1).small(), points));
+            return !found.isNull() && Bundle.hex(hash).equals(found.string());
+        } catch (PocketfitException refused) {
+            return found.isNull();
+        }
     }
 
     private static BufferedReader open(File file) throws IOException {

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pocketfit.bundle.thresholds import store_thresholds
 from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.contract import Boxes, Classes, Color, Contract, Crop, Embedding, Letterbox, ShorterSide, Yuv, YuvFormat
 from pocketfit.data.contract import Dtype, Layout, Quantization
 from pocketfit.data.contract.vectors import write_vectors as write_steps
+from pocketfit.matching import ArtifactThreshold, Thresholds, thresholds_to_json
+from pocketfit.matching.vectors import COMMITTED_MATCHING, write_matching_vectors
 from pocketfit.policy.frame_vectors import COMMITTED_FRAMES, write_frame_vectors
 from pocketfit.policy.vectors import COMMITTED
 from pocketfit.policy.vectors import write_vectors as write_policies
+from pocketfit.types import Precision
 
 # Enough that every action, command and phase occurs many times; the benchmark replays 10,000.
 TRACES = 300
@@ -38,6 +43,17 @@ CONTRACTS = {
     ),
     "detector": Contract(resize=Letterbox((16, 16)), color=Color.BGR, output=Boxes(labels=("cat", "dög"))),
 }
+
+THRESHOLDS = Thresholds(
+    score="cosine",
+    length=12,
+    wanted=1e-2,
+    source="faces",
+    samples=50,
+    genuine=40,
+    impostors=1_000,
+    artifacts=(ArtifactThreshold("onnxruntime", Precision.INT8, 0.1 + 0.2, 0.01, 0.001, 0.02, 0.9, 0.8, 0.95),),
+)
 
 
 def all_passed(result):
@@ -84,6 +100,42 @@ def test_a_wrong_step_is_told(selftest, tmp_path: Path):
     assert "frames: camera-0 differs" in told
 
 
+def test_the_committed_galleries_and_faces(selftest):
+    assert all_passed(selftest.run([COMMITTED_MATCHING])) == {"gallery": 24, "align": 24}
+
+
+def test_random_galleries_and_faces(selftest, tmp_path: Path):
+    write_matching_vectors(tmp_path / "matching.jsonl", count=TRACES, steps=40, seed=7)
+    assert all_passed(selftest.run([tmp_path / "matching.jsonl"])) == {"gallery": TRACES, "align": TRACES}
+
+
+@pytest.mark.parametrize("what", ["enrol", "verify", "search", "reload"])
+def test_a_wrong_score_is_told(selftest, tmp_path: Path, what: str):
+    cases = [json.loads(line) for line in COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()]
+    case, at = next(
+        (case, at)
+        for case in cases
+        if "steps" in case
+        for at, step in enumerate(case["steps"])
+        if step["do"] == what and case["found"][at]
+    )
+    case["found"][at] = _a_little_off(case["found"][at])
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(case))
+    code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
+    assert (code, suites[0].passed, suites[0].total) == (1, 0, 1)
+    assert f"gallery: {case['name']} differs" in told
+
+
+def test_a_wrong_face_is_told(selftest, tmp_path: Path):
+    case = json.loads(COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()[-1])
+    case["landmarks"][3] += 1.5
+    first = COMMITTED_MATCHING.read_text(encoding="utf-8").splitlines()[0]
+    (tmp_path / "wrong.jsonl").write_text(f"{first}\n{json.dumps(case)}")
+    code, suites, told = selftest.run([tmp_path / "wrong.jsonl"])
+    assert (code, [suite.passed for suite in suites]) == (1, [1, 0])
+    assert f"align: {case['name']} differs" in told
+
+
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_the_vectors_of_a_bundle(selftest, bundle, name):
     contract = CONTRACTS[name]
@@ -91,6 +143,19 @@ def test_the_vectors_of_a_bundle(selftest, bundle, name):
     found = all_passed(selftest.run([bundle(contract, shape).path]))
     answers = 1 if name == "detector" else 2
     assert found == {"bundle preprocessing": 2, "bundle postprocessing": answers, "bundle models": 1}
+
+
+def test_thresholds_of_a_bundle(selftest, bundle, tmp_path: Path):
+    path = store_thresholds(bundle(CONTRACTS["camera"], (16, 16, 3)), THRESHOLDS, tmp_path / "with")
+    assert all_passed(selftest.run([path]))["bundle thresholds"] == 1
+
+
+def test_thresholds_of_another_version_are_refused(selftest, bundle, tmp_path: Path):
+    path = store_thresholds(bundle(CONTRACTS["camera"], (16, 16, 3)), THRESHOLDS, tmp_path / "with")
+    _replace(path, "thresholds.json", thresholds_to_json(THRESHOLDS).replace('"version": 1', '"version": 2'))
+    code, _, message = selftest.run([path])
+    assert code == 2
+    assert "another version than 1" in message
 
 
 def test_a_wrong_answer_is_told(selftest, tmp_path: Path):
@@ -144,6 +209,18 @@ def test_an_image_smaller_than_the_crop_is_refused(selftest, bundle):
     code, _, message = selftest.run([read.path])
     assert code == 2
     assert "smaller than the crop" in message
+
+
+def _a_little_off(found):
+    """The smallest step that a double can take; another text."""
+    if isinstance(found, list):
+        return [*found[:-1], _a_little_off(found[-1])] if isinstance(found[-1], list) else _off_in_pair(found)
+    return math.nextafter(found, 2) if isinstance(found, float) else "0" + found[1:] + "x"
+
+
+def _off_in_pair(pair):
+    at = next(i for i, one in enumerate(pair) if isinstance(one, float))
+    return [*pair[:at], math.nextafter(pair[at], 2), *pair[at + 1 :]]
 
 
 def _change(path: Path, **fields: object) -> None:

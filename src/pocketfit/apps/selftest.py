@@ -76,7 +76,7 @@ class SelfTest:
         """Replay vectors.
 
         Args:
-            paths: folders of bundles, files of steps, of policies and of cameras.
+            paths: folders of bundles, files of steps, of policies, of cameras and of galleries.
             options: what is demanded of bundles: --public-key, --least-release, --model-key, each with its value.
 
         Returns:

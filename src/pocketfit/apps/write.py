@@ -19,6 +19,7 @@ from pocketfit.bundle.read import Bundle
 from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract.vectors import write_vectors
 from pocketfit.errors import OutputError
+from pocketfit.matching.vectors import COMMITTED_MATCHING
 from pocketfit.policy.frame_vectors import COMMITTED_FRAMES
 from pocketfit.policy.json_form import FILE as POLICY
 from pocketfit.policy.json_form import write_policy
@@ -62,6 +63,8 @@ class App:
         copied |= {str(home / "bundle" / name): self.bundle.path / name for name in names}
         copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
         copied["vectors/frames.jsonl"] = COMMITTED_FRAMES
+        if self.platform is not Platform.IOS:  # whose code has no gallery
+            copied["vectors/matching.jsonl"] = COMMITTED_MATCHING
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

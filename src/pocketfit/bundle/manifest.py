@@ -238,9 +238,9 @@ class EncryptionEntry(_Entry):
 class Manifest(_Entry):
     """All of a bundle; `files` lists every file but the manifest itself and its signature.
 
-    Up to version 3 there were no `release`, `policy`, `variants`, `tiers` and `encryption`. In version 1 `preprocess`
-    was written in another form, and there were no vectors of it. In versions 1 and 2 an accuracy had `percent` and
-    `float_percent` instead of `unit`, `value` and `float_value`.
+    Up to version 3 there were no `release`, `policy`, `thresholds`, `variants`, `tiers` and `encryption`. In version 1
+    `preprocess` was written in another form, and there were no vectors of it. In versions 1 and 2 an accuracy had
+    `percent` and `float_percent` instead of `unit`, `value` and `float_value`.
     """
 
     format: Literal["pocketfit-bundle"]
@@ -260,6 +260,7 @@ class Manifest(_Entry):
     more_inputs: tuple[Tensor, ...] = ()
     release: Count = 0
     policy: RelativePath | None = None
+    thresholds: RelativePath | None = None
     variants: Mapping[VariantName, Folder] = Field(default_factory=dict)
     tiers: tuple[TierEntry, ...] = ()
     encryption: EncryptionEntry | None = None
@@ -286,7 +287,7 @@ class Manifest(_Entry):
         return self
 
     def _referred(self) -> Iterator[str]:
-        own = (self.preprocess, self.preprocess_vectors, self.labels, self.report, self.policy)
+        own = (self.preprocess, self.preprocess_vectors, self.labels, self.report, self.policy, self.thresholds)
         yield from (name for name in own if name is not None)
         yield from (f"{folder}/{MANIFEST}" for folder in self.variants.values() if folder != ".")
         yield from () if self.encryption is None else self.encryption.files

@@ -17,6 +17,7 @@ from pocketfit.bundle.policies import check_policy_fits
 from pocketfit.bundle.signature import Trust
 from pocketfit.contract import Contract, contract_from_json
 from pocketfit.errors import InputError, VerificationFailed
+from pocketfit.matching import Gallery, Thresholds, thresholds_from_json
 from pocketfit.policy import ArtifactRef, Policy, read_policy
 from pocketfit.types import Artifact, TensorSpec
 
@@ -69,6 +70,37 @@ class Bundle:
         policy = read_policy(self.path / self.manifest.policy)
         check_policy_fits(policy, self.artifacts)
         return policy
+
+    def thresholds(self) -> Thresholds | None:
+        """From which score on its artifacts accept; None where the bundle does not say.
+
+        Raises:
+            InputError: they are not valid, or one is of an artifact that the bundle does not have.
+        """
+        if self.manifest.thresholds is None:
+            return None
+        thresholds = thresholds_from_json((self.path / self.manifest.thresholds).read_bytes())
+        there = {(entry.runtime, entry.precision) for entry in self.manifest.artifacts}
+        for one in thresholds.artifacts:
+            if (one.runtime, one.precision) not in there:
+                raise InputError(
+                    f"{self.manifest.thresholds} has a threshold of {one.runtime} {one.precision}, of which "
+                    f"{self.path} has nothing. Run `pocketfit bundle threshold` again"
+                )
+        return thresholds
+
+    def gallery(self, entry: ArtifactEntry) -> Gallery:
+        """An empty gallery for the embeddings of an artifact, with its threshold.
+
+        Raises:
+            InputError: the bundle has no threshold of it, or one that is not of cosines.
+        """
+        thresholds = self.thresholds()
+        if thresholds is None or thresholds.score != "cosine":
+            raise InputError(f"{self.path} has no threshold of cosines. `pocketfit bundle threshold` puts one into it")
+        own = thresholds.of(entry.runtime, entry.precision)
+        model = f"{self.manifest.model.fingerprint} {entry.runtime} {entry.precision}"
+        return Gallery(model, thresholds.length, own.threshold)
 
     def artifact(self, entry: ArtifactEntry) -> Artifact:
         """The artifact as a runtime opens it.

@@ -126,7 +126,7 @@ def verify_bundle(
         key: that its models are encrypted with; None where they are not.
 
     Raises:
-        InputError: there is no bundle, its manifest is not valid, its policy cannot be followed, or a key is missing.
+        InputError: there is no bundle, its manifest, policy or thresholds are not valid, or a key is missing.
         OptionError: a runtime that the bundle does not have.
         VerificationFailed: a file is missing or not the one that was written, or what is demanded is not true.
         RuntimeMissing: signatures or encryption, and the package cryptography is not installed.
@@ -135,6 +135,7 @@ def verify_bundle(
     bundle.policy()
     found = []
     for name, one in {bundle.name: bundle, **bundle.others}.items():
+        one.thresholds()
         with decrypted(one, key) as plain:
             found.append(replace(_verify(plain, runtimes, log_dir, progress), path=one.path, name=name))
     return replace(found[0], others=tuple(found[1:]))

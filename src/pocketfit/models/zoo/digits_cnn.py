@@ -10,7 +10,7 @@ from torch import nn
 
 from pocketfit.data.digits import read_digits
 
-__all__ = ["DigitsCnn", "trained_digits_cnn"]
+__all__ = ["DigitsCnn", "repeatable", "trained_digits_cnn"]
 
 EPOCHS = 12
 BATCH = 64
@@ -76,14 +76,14 @@ def trained_digits_cnn(progress: Callable[[int, int], None] | None = None) -> nn
     digits = read_digits()
     positions = torch.tensor(digits.training)
     inputs, labels = torch.from_numpy(digits.inputs)[positions], torch.from_numpy(digits.labels)[positions]
-    with _repeatable():
+    with repeatable():
         network = DigitsCnn()
         _train(network, inputs, labels, progress)
     return network.eval().requires_grad_(False)
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
+def repeatable() -> Iterator[None]:
     """A fixed seed, and one thread: several would add up in another order each time, and gain nothing this small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -84,6 +84,21 @@ inline std::vector<Suite> replay_policy_of(const pocketfit::Bundle& bundle) {
     return {variants};
 }
 
+// Each threshold is found by its artifact, and a gallery holds it.
+inline std::vector<Suite> replay_thresholds(const pocketfit::Bundle& bundle) {
+    Suite suite{"bundle thresholds"};
+    if (!bundle.has("thresholds")) return {};
+    Json thresholds = Json::parse(bundle.read("thresholds"));
+    bool cosine = thresholds.at("score").string() == "cosine";
+    for (const Json& one : thresholds.at("artifacts").items()) {
+        const std::string &runtime = one.at("runtime").string(), &precision = one.at("precision").string();
+        double told = one.at("threshold").number(), found = bundle.threshold(runtime, precision);
+        bool same = found == told && (!cosine || bundle.gallery(runtime, precision).threshold() == told);
+        suite.count(same && !bundle.files(runtime, precision).empty(), runtime + " " + precision);
+    }
+    return {suite};
+}
+
 inline std::vector<Suite> replay_contract(const pocketfit::Bundle& bundle) {
     Suite inputs{"bundle preprocessing"}, answers{"bundle postprocessing"};
     if (!bundle.has("preprocess_vectors")) return {};
@@ -100,6 +115,7 @@ inline std::vector<Suite> replay_contract(const pocketfit::Bundle& bundle) {
 inline std::vector<Suite> replay_variant(const pocketfit::Bundle& bundle, const std::optional<pocketfit::Key>& key) {
     std::vector<Suite> suites = replay_contract(bundle);
     for (Suite& suite : replay_models(bundle, key)) suites.push_back(suite);
+    for (Suite& suite : replay_thresholds(bundle)) suites.push_back(suite);
     return suites;
 }
 

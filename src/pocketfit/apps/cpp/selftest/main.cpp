@@ -1,10 +1,11 @@
 // Replays test vectors: selftest [--public-key HEX] [--least-release N] [--model-key HEX] PATH ..., each path a bundle's
-// folder, its .zip, which is unpacked beside it, a .jsonl of policies or cameras, or the .json of a step. What is
+// folder, its .zip, which is unpacked beside it, a .jsonl of policies, cameras or galleries and faces, or the .json of a step. What is
 // demanded of bundles comes first.
 // Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
 
 #include "pocketfit/unpack.hpp"
 #include "frame_vectors.hpp"
+#include "matching_vectors.hpp"
 #include "policy_vectors.hpp"
 #include "step_vectors.hpp"
 
@@ -30,6 +31,7 @@ static std::vector<selftest::Suite> replay(const std::string& path, const Demand
         return selftest::replay_bundle(pocketfit::unpack(path, path + ".unpacked", demands.trust), demands.model_key);
     if (std::filesystem::path(path).extension() == ".jsonl") {
         if (selftest::about_frames(path)) return selftest::replay_frames(path);
+        if (selftest::about_matching(path)) return selftest::replay_matching(path);
         return {selftest::replay_policy(path)};
     }
     return {selftest::replay_step(pocketfit::Json::parse(pocketfit::read_file(path)))};

@@ -12,6 +12,7 @@
 #include "pocketfit/aes_gcm.hpp"
 #include "pocketfit/contract.hpp"
 #include "pocketfit/ed25519.hpp"
+#include "pocketfit/gallery.hpp"
 #include "pocketfit/policy.hpp"
 #include "pocketfit/sha256.hpp"
 
@@ -111,7 +112,7 @@ public:
     int64_t release() const { return manifest_.has("release") ? manifest_.at("release").integer() : 0; }
     bool has(std::string_view part) const { return manifest_.has(part); }
 
-    // A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report.
+    // A part that the manifest names: preprocess, preprocess_vectors, labels, policy, thresholds, report.
     // It is checked once more, for it may have been changed since the bundle was opened.
     std::string read(std::string_view part) const { return content(manifest_.at(part).string()); }
 
@@ -120,6 +121,25 @@ public:
 
     // What is to be done to images and outputs.
     Contract contract() const { return Contract::from_json(Json::parse(read("preprocess"))); }
+
+    // From which score on an artifact accepts, as `pocketfit bundle threshold` chose it; has("thresholds") says whether
+    // there are any. Of a liveness gate it is a probability.
+    double threshold(std::string_view runtime, std::string_view precision) const {
+        Json thresholds = Json::parse(read("thresholds"));
+        if (thresholds.at("version").integer() != 1) throw Error("the thresholds have another version than 1");
+        for (const Json& one : thresholds.at("artifacts").items())
+            if (one.at("runtime").string() == runtime && one.at("precision").string() == precision) return one.at("threshold").number();
+        throw Error("the bundle has no threshold of " + std::string(runtime) + " " + std::string(precision));
+    }
+
+    // An empty gallery for the embeddings of an artifact, with its threshold.
+    Gallery gallery(std::string_view runtime, std::string_view precision) const {
+        Json thresholds = Json::parse(read("thresholds"));
+        if (thresholds.at("score").string() != "cosine") throw Error("the bundle's thresholds are not those of cosines");
+        std::string model = manifest_.at("model").at("fingerprint").string() + " ";
+        model.append(runtime).append(" ").append(precision);
+        return {model, static_cast<size_t>(thresholds.at("length").integer()), threshold(runtime, precision)};
+    }
 
     const Json& manifest() const { return manifest_; }
 

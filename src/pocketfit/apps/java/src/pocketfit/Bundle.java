@@ -139,7 +139,7 @@ public final class Bundle {
     }
 
     /**
-     * A part that the manifest names: preprocess, preprocess_vectors, labels, policy, report.
+     * A part that the manifest names: preprocess, preprocess_vectors, labels, policy, thresholds, report.
      *
      * <p>It is checked once more, for it may have been changed since the bundle was opened.
      */
@@ -151,6 +151,33 @@ public final class Bundle {
     /** What is to be done to images and outputs. */
     public Contract contract() throws IOException {
         return Contract.fromJson(Json.parse(read("preprocess")));
+    }
+
+    /**
+     * From which score on an artifact accepts, as {@code pocketfit bundle threshold} chose it; has("thresholds") says
+     * whether there are any. Of a liveness gate it is a probability.
+     */
+    public double threshold(String runtime, String precision) throws IOException {
+        Json thresholds = Json.parse(read("thresholds"));
+        if (thresholds.at("version").integer() != 1) {
+            throw new PocketfitException("the thresholds have another version than 1");
+        }
+        for (Json one : thresholds.at("artifacts").items()) {
+            if (one.at("runtime").string().equals(runtime) && one.at("precision").string().equals(precision)) {
+                return one.at("threshold").number();
+            }
+        }
+        throw new PocketfitException("the bundle has no threshold of " + runtime + " " + precision);
+    }
+
+    /** An empty gallery for the embeddings of an artifact, with its threshold. */
+    public Gallery gallery(String runtime, String precision) throws IOException {
+        Json thresholds = Json.parse(read("thresholds"));
+        if (!thresholds.at("score").string().equals("cosine")) {
+            throw new PocketfitException("the bundle's thresholds are not those of cosines");
+        }
+        String model = manifest.at("model").at("fingerprint").string() + " " + runtime + " " + precision;
+        return new Gallery(model, thresholds.at("length").small(), threshold(runtime, precision));
     }
 
     /** A file of a model as memory that is read when it is looked at. */

@@ -35,7 +35,26 @@ final class BundleVectors {
         if (hasModelKey || !bundle.isEncrypted()) {
             suites.add(replayModels(bundle, whose));
         }
+        if (bundle.has("thresholds")) {
+            suites.add(replayThresholds(bundle, whose));
+        }
         return suites;
+    }
+
+    /** Each threshold is found by its artifact, and a gallery holds it. */
+    private static Suite replayThresholds(Bundle bundle, String whose) throws IOException {
+        Suite suite = new Suite("bundle thresholds" + whose);
+        Json thresholds = Json.parse(bundle.read("thresholds"));
+        boolean cosine = thresholds.at("score").string().equals("cosine");
+        for (Json one : thresholds.at("artifacts").items()) {
+            String runtime = one.at("runtime").string();
+            String precision = one.at("precision").string();
+            double told = one.at("threshold").number();
+            boolean same = bundle.threshold(runtime, precision) == told
+                    && (!cosine || bundle.gallery(runtime, precision).threshold() == told);
+            suite.count(same && !bundle.files(runtime, precision).isEmpty(), runtime + " " + precision);
+        }
+        return suite;
     }
 
     /** Every file of every artifact, opened as an app does. */

@@ -13,8 +13,8 @@ import pocketfit.Trust;
 
 /**
  * Replays test vectors: {@code [--public-key HEX] [--least-release N] [--model-key HEX] PATH ...}, each path a bundle's
- * folder, its .zip, which is unpacked beside it, a .jsonl of policies or cameras, or the .json of a step. What is
- * demanded of bundles comes first.
+ * folder, its .zip, which is unpacked beside it, a .jsonl of policies, cameras or galleries, or the .json of a step.
+ * What is demanded of bundles comes first.
  *
  * <p>Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
  */
@@ -80,6 +80,9 @@ public final class SelfTest {
         if (path.getName().endsWith(".jsonl")) {
             if (FrameVectors.isAboutFrames(path)) {
                 return FrameVectors.replay(path);
+            }
+            if (MatchingVectors.isAboutMatching(path)) {
+                return MatchingVectors.replay(path);
             }
             return Collections.singletonList(PolicyVectors.replay(path));
         }

@@ -6,7 +6,8 @@ random weights; with and without the teacher it has the same seed, order, steps 
 images, unlabelled.
 
 The teacher was adapted on a quarter of the images. So that what more images bring is not taken for what pruning does,
-the teacher itself learns in the same way, in the row "as it was, distilled".
+the teacher itself learns in the same way, in the row "as it was, distilled"; and so does what torch-pruning leaves of
+it, at the same multiply-accumulates.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 import torch
 
 from benchmarks.cifar_resnets import RESNET_CIFAR_INPUT, ResNetCifar, resnet56_cifar
+from benchmarks.peers.pruning import prune as prune_by_peer
+from benchmarks.pruning import RESNET56
 from benchmarks.real_data import Part, cifar10_arrays
 from benchmarks.results import Row
 from pocketfit.compress.distill import DistillationRecipe, distill
@@ -65,6 +68,7 @@ def run() -> Iterator[Row]:
         for student in STUDENTS:
             yield bench.student(seed, *student)
     yield bench.unpruned()
+    yield from bench.peer()
 
 
 class _Bench:
@@ -94,6 +98,17 @@ class _Bench:
         trained, seconds = self._learn(self.teacher, PRUNED[0][2])
         method = f"as it was, distilled {PRUNED[0][2]} epochs"
         return {"model": "resnet56_cifar", "method": method, "seconds": seconds} | self._scored(trained)
+
+    def peer(self) -> Iterator[Row]:
+        """torch-pruning's network of as many multiply-accumulates, which learns as ours do."""
+        name, recipe, epochs = PRUNED[0]
+        pruned = prune_by_peer("torch-pruning", resnet56_cifar(), RESNET56, "l1", recipe.macs)
+        about = {"model": "resnet56_cifar", "tool": "torch-pruning", "peer_version": pruned.version}
+        about |= {"macs_ratio": pruned.macs_ratio}
+        yield about | {"method": f"pruned, {name}", "seconds": pruned.seconds} | self._scored(pruned.model)
+        trained, seconds = self._learn(pruned.model, epochs)
+        method = f"pruned, {name}, distilled {epochs} epochs"
+        yield about | {"method": method, "seconds": seconds} | self._scored(trained)
 
     def _learn(self, model: LoadedModel, epochs: int) -> tuple[LoadedModel, float]:
         start = time.perf_counter()

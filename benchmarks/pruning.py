@@ -2,19 +2,16 @@
 
 All are judged on the same 2,000 held-out images and, as near as channels allow, at the same multiply-accumulates. The
 network is trained on the JPEG copy of CIFAR-10 that it is tested on. `seconds` is wall-clock time of the pruning
-alone, `cpu_seconds` what it took of one core. torch's own pruning masks filters and removes none.
+alone, `cpu_seconds` what it took of one core. torch's own pruning masks filters and NNCF's sets
+weights to zero; neither removes any.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,12 +19,15 @@ from torch import nn
 from torch.nn.utils import prune as torch_prune
 
 from benchmarks.cifar_resnets import RESNET_CIFAR_INPUT, resnet56_cifar
-from benchmarks.peers import environment
+from benchmarks.peers.call import PeerError
+from benchmarks.peers.pruning import Network
+from benchmarks.peers.pruning import prune as prune_by_peer
 from benchmarks.real_data import cifar10_arrays
 from benchmarks.results import Row
 from pocketfit.compress.prune.allocate import Allocation
 from pocketfit.compress.prune.channels import prune_channels
 from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
+from pocketfit.compress.prune.weights import Scope, WeightRecipe, zero_weights
 from pocketfit.contract import Contract
 from pocketfit.data.preprocess import arithmetic
 from pocketfit.graph.running import run_graph
@@ -47,23 +47,21 @@ class Subject:
     Args:
         name: in the table.
         build: makes the trained module.
-        peer: the class and its arguments, for a process that makes it anew.
+        peer: for a process that makes it anew.
         spec: its input.
         macs: shares of the multiply-accumulates that may stay.
     """
 
     name: str
     build: Callable[[], nn.Module]
-    peer: tuple[str, tuple[int, ...]]
+    peer: Network
     spec: Contract
     macs: tuple[float, ...]
 
 
-SUBJECTS = (
-    Subject(
-        "resnet56_cifar", resnet56_cifar, ("benchmarks.cifar_resnets:ResNetCifar", (9,)), RESNET_CIFAR_INPUT, (0.5,)
-    ),
-)
+RESNET56 = Network("benchmarks.cifar_resnets:ResNetCifar", (9,), (3, 32, 32))
+
+SUBJECTS = (Subject("resnet56_cifar", resnet56_cifar, RESNET56, RESNET_CIFAR_INPUT, (0.5,)),)
 
 # Name in the table, importance, allocation, whether layers are fitted, channels rounded to.
 METHODS = (
@@ -71,6 +69,13 @@ METHODS = (
     ("obs, refit, rounded to 8", Importance.OBS, Allocation.GLOBAL, True, 8),
     ("l1 uniform, refit", Importance.L1, Allocation.UNIFORM, True, 1),
     ("l1 uniform", Importance.L1, Allocation.UNIFORM, False, 1),
+)
+
+# Tool, its method, and the name in the table.
+PEERS = (
+    ("torch-pruning", "l1", "l1 uniform"),
+    ("torch-pruning", "norm-scale", "norm-scale uniform"),
+    ("nncf", "magnitude", "half of the weights zero, by magnitude"),
 )
 
 
@@ -81,8 +86,9 @@ def run() -> Iterator[Row]:
         for macs in subject.macs:
             for method in METHODS:
                 yield bench.ours(macs, *method)
-            for importance in ("l1", "norm-scale"):
-                yield bench.torch_pruning(macs, importance)
+            for tool, method, name in PEERS:
+                yield bench.peer(macs, tool, method, name)
+            yield bench.zeros(macs)
             yield bench.torch_masks(macs)
 
 
@@ -108,21 +114,21 @@ class _Bench:
         row |= self._scored(run_graph(pruned.model.graph, self.held_out)) | {"seconds": took[0], "cpu_seconds": took[1]}
         return row | (self._latency(pruned.model) if importance is Importance.OBS else {})
 
-    def torch_pruning(self, macs: float, importance: str) -> Row:
-        network, arguments = self.subject.peer
-        with tempfile.TemporaryDirectory() as scratch:
-            job = Path(scratch)
-            torch.save(self.module.state_dict(), job / "weights.pth")
-            np.save(job / "evaluation.npy", np.concatenate(self.held_out))
-            about = {"network": network, "arguments": arguments, "macs": macs, "importance": importance}
-            (job / "job.json").write_text(json.dumps(about))
-            said = _run_peer(job)
-            if said:
-                return self._row("torch-pruning", f"{importance} uniform", None) | {"failure": said}
-            found = json.loads((job / "result.json").read_text())
-            scored = self._scored(np.load(job / "outputs.npy"))
-        row = self._row("torch-pruning", f"{importance} uniform", found["macs_ratio"])
-        return row | scored | {"seconds": found["seconds"], "peer_version": found["version"]}
+    def peer(self, macs: float, tool: str, method: str, name: str) -> Row:
+        try:
+            pruned = prune_by_peer(tool, self.module, self.subject.peer, method, macs)
+        except PeerError as error:
+            return self._row(tool, name, None) | {"failure": str(error)}
+        row = self._row(tool, name, pruned.macs_ratio) | self._scored(run_graph(pruned.model.graph, self.held_out))
+        return row | {"seconds": pruned.seconds, "peer_version": pruned.version} | self._latency(pruned.model)
+
+    def zeros(self, share: float) -> Row:
+        """The same as NNCF does."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        zeroed = zero_weights(self.model, WeightRecipe(ratio=1 - share, scope=Scope.GLOBAL)).model
+        took = time.perf_counter() - wall, time.process_time() - cpu
+        row = self._row("pocketfit", PEERS[-1][2], 1.0) | self._scored(run_graph(zeroed.graph, self.held_out))
+        return row | {"seconds": took[0], "cpu_seconds": took[1]} | self._latency(zeroed)
 
     def torch_masks(self, macs: float) -> Row:
         """`ln_structured` on every convolution: filters are zeroed, and computed as before."""
@@ -158,14 +164,3 @@ def _batches(images: np.ndarray, spec: Contract) -> list[np.ndarray]:
     return [
         np.ascontiguousarray(arithmetic(images[start : start + BATCH], spec)) for start in range(0, len(images), BATCH)
     ]
-
-
-def _run_peer(job: Path) -> str:
-    """Nothing, or the last line of what went wrong."""
-    interpreter = environment.python("torch-pruning-env", environment.TORCH_PRUNING)
-    variables = environment.variables()
-    root = Path(variables["PYTHONPATH"])
-    variables["PYTHONPATH"] = f"{root}:{root / 'src'}"
-    command = [str(interpreter), "-m", "benchmarks.peers.run_torch_pruning", str(job)]
-    done = subprocess.run(command, cwd=job, env=variables, capture_output=True, text=True, check=False)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else ""

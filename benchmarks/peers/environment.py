@@ -13,8 +13,8 @@ from benchmarks.real_data import cache_folder
 # in its cache; ONNX Runtime, too, is the one that Pocketfit's own rows are measured with.
 REQUIREMENTS = ("aimet-onnx==2.42.0", "nncf==3.4.0", "onnx==1.23.2", "onnxruntime==1.31.1", "torch==2.13.0")
 
-# By itself: it needs nothing of the above, and they need not be installed anew for it.
-TORCH_PRUNING = ("numpy", "pillow", "torch==2.13.0", "torch-pruning==1.6.0")
+# Tools that prune. What reads the networks of the benchmarks needs pydantic, and NNCF for torch needs torchao.
+PRUNING = ("nncf==3.4.0", "numpy", "pillow", "pydantic", "torch==2.13.0", "torch-pruning==1.6.0", "torchao==0.18.0")
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from pocketfit.compress.prune.weights import Scope, WeightRecipe, by_pattern, by_ratio, by_threshold, zero_weights
+from pocketfit.compress.prune.weights import (
+    Scope,
+    WeightRecipe,
+    by_pattern,
+    by_ratio,
+    by_threshold,
+    layer_adaptive,
+    zero_weights,
+)
 from pocketfit.errors import OptionError
 from pocketfit.types import LoadedModel
 
@@ -46,6 +54,14 @@ def test_a_global_ratio_takes_from_layers_with_small_weights(models: Callable[[s
     assert all(layer.zeros == round(layer.weights / 2) for layer in each)
     assert sum(layer.zeros for layer in together) == round(sum(layer.weights for layer in together) / 2)
     assert [layer.zeros for layer in each] != [layer.zeros for layer in together]
+
+
+def test_layer_adaptive_magnitudes_do_not_know_the_scale_of_a_layer() -> None:
+    weight = torch.tensor([[1.0, -2.0], [0.0, 2.0]])
+    # Squares 0, 1, 4, 4 over what is left from each on: 9, 9, 8, 4.
+    assert layer_adaptive(weight).flatten().sort().values.tolist() == pytest.approx([0, 1 / 9, 0.5, 1])
+    assert torch.allclose(layer_adaptive(1000 * weight), layer_adaptive(weight))
+    assert not layer_adaptive(torch.zeros(2, 3)).any()
 
 
 def test_the_model_that_is_given_stays_as_it_is(models: Callable[[str], LoadedModel]) -> None:

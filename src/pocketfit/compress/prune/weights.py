@@ -92,6 +92,22 @@ def by_ratio(weight: torch.Tensor, ratio: float) -> torch.Tensor:
     return flat.reshape(weight.shape)
 
 
+def layer_adaptive(weight: torch.Tensor) -> torch.Tensor:
+    """Magnitudes of a layer's weights in a form that can be compared with other layers', in the shape of the weight.
+
+    The square of each over the sum of the squares of all that are not smaller: what removing it does to what would be
+    left of the layer. Bare magnitudes depend on the scale of a layer, which folded batch norms make what they like.
+
+    Source: Lee et al., "Layer-adaptive Sparsity for the Magnitude-based Pruning", 2021, equation 3.
+    """
+    squares = weight.flatten().double().square()
+    order = squares.argsort(stable=True)
+    left = squares[order].flip(0).cumsum(0).flip(0).clamp_min(torch.finfo(torch.float64).tiny)
+    scores = torch.empty_like(squares)
+    scores[order] = squares[order] / left
+    return scores.reshape(weight.shape)
+
+
 def by_pattern(weight: torch.Tensor, keep: int, of: int) -> torch.Tensor:
     """The weight with `keep` of every `of` numbers along axis 1; those that are left over at its end stay.
 
@@ -142,8 +158,10 @@ def _thinned(weights: dict[str, torch.Tensor], recipe: WeightRecipe) -> dict[str
     assert recipe.ratio is not None
     if recipe.scope is Scope.LAYER:
         return {path: by_ratio(weight, recipe.ratio) for path, weight in weights.items()}
-    together = by_ratio(torch.cat([weight.flatten() for weight in weights.values()]), recipe.ratio)
-    parts = torch.split(together, [weight.numel() for weight in weights.values()])
+    scores = torch.cat([layer_adaptive(weight).flatten() for weight in weights.values()])
+    kept = by_ratio(scores, recipe.ratio) != 0
+    parts = torch.split(kept, [weight.numel() for weight in weights.values()])
     return {
-        path: part.reshape(weight.shape).clone() for (path, weight), part in zip(weights.items(), parts, strict=True)
+        path: torch.where(part.reshape(weight.shape), weight, 0)
+        for (path, weight), part in zip(weights.items(), parts, strict=True)
     }

@@ -2,7 +2,7 @@
 
 namespace pocketfit {
 
-std::unique_ptr<Net> open_net(const std::string& runtime, const Request& request) {
+std::unique_ptr<Net> open_net(const std::string& runtime, [[maybe_unused]] const Request& request) {
 #ifdef POCKETFIT_WITH_ONNXRUNTIME
     if (runtime == "onnxruntime") {
         return open_onnxruntime(request);

@@ -16,7 +16,7 @@ import numpy as np
 
 from pocketfit.compress.distill import DistillationRecipe, Distilled, distill
 from pocketfit.compress.training.logs import Logs
-from pocketfit.compress.training.loop import Step
+from pocketfit.compress.training.loop import Learn, Step, learn
 from pocketfit.compress.training.transfer import Matched
 from pocketfit.contract import Contract
 from pocketfit.data.load import load_for
@@ -59,6 +59,7 @@ class DistillRequest:
         preprocess: a contract, or changes to each model's own; None for their own.
         cache: folder of stored stages; None for the user's cache folder.
         logs: folder for TensorBoard; None for no logs.
+        learn: where the training takes place.
     """
 
     teacher: str
@@ -73,6 +74,7 @@ class DistillRequest:
     preprocess: Contract | Changes | None = None
     cache: Path | None = None
     logs: Path | None = None
+    learn: Learn = learn
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ class _Run:
                 teacher_samples=theirs.training,
                 checkpoint=checkpoint,
                 progress=told,
+                learn=self.request.learn,
             )
 
     def _answers(self, model: LoadedModel, samples: Samples, stage: str) -> np.ndarray:

@@ -351,15 +351,17 @@ class _Run:
         self, slim: LoadedModel, teacher: LoadedModel, samples: Samples | None, shown: Samples | None = None
     ) -> LoadedModel:
         """The slim model after it has learnt from the one that it was made of, where that is wanted."""
-        recipe = self.request.schedule.training
-        if recipe is None or samples is None or self.request.dry_run:
+        schedule = self.request.schedule
+        if schedule.training is None or samples is None or self.request.dry_run:
             return slim
         with timed(self.watcher, "train") as stage:
 
             def told(step: Step) -> None:
                 stage.report(step.number, step.steps)
 
-            return distill(slim, teacher, samples, recipe, teacher_samples=shown, progress=told).model
+            return distill(
+                slim, teacher, samples, schedule.training, teacher_samples=shown, progress=told, learn=schedule.learn
+            ).model
 
     def _accuracy(self, model: LoadedModel, outcome: _Outcome, held_out: Samples) -> Accuracy | None:
         if held_out.labels is None or len(model.output.shape) != 2:

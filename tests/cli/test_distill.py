@@ -129,3 +129,22 @@ def test_losses_are_logged(nets: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     assert run(line(nets, tmp_path, "--epochs=1", f"--logs={tmp_path / 'logs'}")) == 0
     assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.slow
+def test_on_a_cluster(nets: str, tmp_path: Path, ray_cluster: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    ray_cluster.add_node(num_cpus=1, memory=4 * 2**30)
+    assert run(line(nets, tmp_path, "--epochs=4", "--json", f"--ray={ray_cluster.address}")) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["after"]["accuracy"]["value"] > told["before"]["accuracy"]["value"] + 20
+    assert run(line(nets, tmp_path, "--epochs=4", "--json", f"--ray={ray_cluster.address}", "--workers=0")) == 2
+    assert "--workers 0 is too few" in capsys.readouterr().err
+
+
+def test_workers_are_those_of_a_cluster(nets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(line(nets, tmp_path, "--workers=2")) == 2
+    assert "Give --ray, too" in capsys.readouterr().err
+    pytest.importorskip("ray")
+    assert run(line(nets, tmp_path, "--ray=127.0.0.1:1")) == 2
+    assert "no Ray cluster that answers" in capsys.readouterr().err
+    assert not (tmp_path / "student.pt2").exists()

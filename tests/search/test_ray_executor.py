@@ -29,21 +29,11 @@ def where(job: Any, folder: Path) -> tuple[Any, str, str]:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head without CPUs, so that all work is on nodes that may die."""
-    from ray.cluster_utils import Cluster
-
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    # What is in this file is on no node.
+def cluster(ray_cluster: Any) -> Iterator[Any]:
+    """What is in this file is on no node."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": SMALL}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        yield cluster
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
-        ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    yield ray_cluster
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 def add_node(cluster: Any) -> Any:

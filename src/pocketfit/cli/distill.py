@@ -22,11 +22,14 @@ from pocketfit.cli.options import (
     Resize,
     Scale,
     Std,
+    TrainingRay,
+    TrainingWorkers,
     check_count,
     check_file,
     check_one_of,
     feature_loss,
     parse_shape,
+    place_of_training,
 )
 from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
@@ -84,6 +87,8 @@ def distill(
     accumulate: Annotated[int, typer.Option(help="Compute each step in so many parts, to save memory.")] = 1,
     mixed_precision: Annotated[str, typer.Option(help="no, bf16 or fp16: for GPUs.")] = "no",
     seed: Annotated[int, typer.Option(help="Of the order of the samples.")] = 0,
+    ray: TrainingRay = None,
+    workers: TrainingWorkers = None,
     logs: Annotated[Path | None, typer.Option(help="Write losses into this folder for TensorBoard.")] = None,
     resize: Resize = None,
     crop: Crop = None,
@@ -129,6 +134,7 @@ def distill(
         ),
         cache=cache,
         logs=logs,
+        learn=place_of_training(ray, workers),
     )
     with Progress(Console(stderr=True)) as progress:
         result = teach(request, progress)

@@ -14,6 +14,7 @@ from pocketfit.errors import OptionError, OutputError
 from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
+    from pocketfit.compress.training.loop import Learn
     from pocketfit.compress.training.transfer import FeatureLoss
     from pocketfit.types import RuntimeInfo
 
@@ -48,6 +49,8 @@ __all__ = [
     "Scale",
     "Std",
     "Targets",
+    "TrainingRay",
+    "TrainingWorkers",
     "Weights",
     "assign_options",
     "check_count",
@@ -57,6 +60,7 @@ __all__ = [
     "parse_names",
     "parse_shape",
     "parse_shapes",
+    "place_of_training",
 ]
 
 Model = Annotated[
@@ -82,6 +86,14 @@ Data = Annotated[
 Features = Annotated[
     str | None,
     typer.Option(help="Compare layers with the teacher's: attention (where they are active), hint (what they give)."),
+]
+TrainingRay = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="Train on a Ray cluster: auto, HOST:6379, or local."),
+]
+TrainingWorkers = Annotated[
+    int | None,
+    typer.Option("--workers", help="With --ray: processes that share every batch; one a node without it."),
 ]
 Targets = Annotated[
     str | None, typer.Option(help="Runtimes, joined by commas, such as onnxruntime,litert,ncnn. Without it, all.")
@@ -307,3 +319,25 @@ def feature_loss(text: str | None) -> FeatureLoss | None:
         return None
     check_one_of("--features", text, FeatureLoss, "a loss of features")
     return FeatureLoss(text)
+
+
+def place_of_training(ray: str | None, workers: int | None) -> Learn:
+    """Where a training takes place; a cluster is connected before anything else is done.
+
+    Raises:
+        OptionError: there is no such cluster, or workers are asked for without one.
+    """
+    from pocketfit.compress.training.loop import learn
+
+    check_count("--workers", workers)
+    if ray is None:
+        if workers is not None:
+            raise OptionError(
+                f"--workers {workers} are processes of a Ray cluster. Give --ray, too: an address, or local."
+            )
+        return learn
+    from pocketfit.cluster import connected
+    from pocketfit.compress.training.cluster import ClusterLearner
+
+    connected(ray)
+    return ClusterLearner(ray, workers)

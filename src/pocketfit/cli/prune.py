@@ -24,12 +24,15 @@ from pocketfit.cli.options import (
     Resize,
     Scale,
     Std,
+    TrainingRay,
+    TrainingWorkers,
     Weights,
     check_count,
     check_file,
     check_one_of,
     feature_loss,
     parse_shape,
+    place_of_training,
 )
 from pocketfit.cli.output import console, print_json, table, tell_model
 from pocketfit.errors import OptionError
@@ -99,6 +102,8 @@ def prune(
     train: Train = None,
     train_data: TrainData = None,
     features: Features = None,
+    ray: TrainingRay = None,
+    workers: TrainingWorkers = None,
     samples: Annotated[int, typer.Option(help="Unlabelled samples to judge channels and fit layers with.")] = 512,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
@@ -150,7 +155,7 @@ def prune(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
         latency=None if latency is None else _limit(latency),
-        schedule=schedule(rounds, train, features),
+        schedule=schedule(rounds, train, features, ray, workers),
         training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,
@@ -204,11 +209,11 @@ def _channel_recipe(macs: float, importance: str, allocation: str | None, round_
     return ChannelRecipe(macs, Importance(importance), shared, round_to, refit)
 
 
-def schedule(rounds: int, epochs: int | None, features: str | None) -> Schedule:
-    """How pruning and training take turns.
+def schedule(rounds: int, epochs: int | None, features: str | None, ray: str | None, workers: int | None) -> Schedule:
+    """How pruning and training take turns, and where the training takes place.
 
     Raises:
-        OptionError: a number below 1, no such loss, or a loss without a training.
+        OptionError: a number below 1, no such loss or cluster, or either without a training.
     """
     from pocketfit.compress.distill.recipe import DistillationRecipe
     from pocketfit.compress.prune.rounds import Schedule
@@ -216,9 +221,11 @@ def schedule(rounds: int, epochs: int | None, features: str | None) -> Schedule:
     check_count("--rounds", rounds)
     check_count("--train", epochs)
     compared = feature_loss(features)
-    if epochs is None and features is not None:
-        raise OptionError(f"--features {features} says how a training learns. Give --train EPOCHS, too.")
-    return Schedule(rounds, None if epochs is None else DistillationRecipe(epochs=epochs, features=compared))
+    for option, given, what in (("--features", features, "how a training learns"), ("--ray", ray, "where one is")):
+        if epochs is None and given is not None:
+            raise OptionError(f"{option} {given} says {what}. Give --train EPOCHS, too.")
+    training = None if epochs is None else DistillationRecipe(epochs=epochs, features=compared)
+    return Schedule(rounds, training, place_of_training(ray, workers))
 
 
 def _weight_recipe(sparsity: float | None, threshold: float | None, pattern: str | None, scope: str) -> WeightRecipe:

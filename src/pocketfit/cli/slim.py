@@ -22,6 +22,8 @@ from pocketfit.cli.options import (
     Resize,
     Scale,
     Std,
+    TrainingRay,
+    TrainingWorkers,
     Weights,
     check_count,
     check_file,
@@ -73,6 +75,8 @@ def slim(
     train: Train = None,
     train_data: TrainData = None,
     features: Features = None,
+    ray: TrainingRay = None,
+    workers: TrainingWorkers = None,
     evaluation_samples: EvaluationSamples = None,
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Time both models in ONNX Runtime on this host.")
@@ -113,7 +117,7 @@ def slim(
         preprocess=parse_preprocess(
             resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, file=preprocess
         ),
-        schedule=schedule(1, train, features),
+        schedule=schedule(1, train, features, ray, workers),
         training_data=train_data,
         samples=samples,
         evaluation_samples=evaluation_samples,

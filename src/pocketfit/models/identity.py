@@ -23,7 +23,7 @@ import torch
 from torch import nn
 from torch.fx import GraphModule
 
-__all__ = ["identity"]
+__all__ = ["identity", "users_modules"]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size, enum.Enum)
 # What nn.Module keeps for itself: children and tensors are described on their own, hooks have no part in export.
@@ -75,12 +75,19 @@ def _parts(module: nn.Module) -> Iterator[str]:
         yield from (f"{name}.{key} = {_described(own[key])}" for key in sorted(own))
 
 
+def users_modules() -> list[types.ModuleType]:
+    """Loaded modules that come from the user's own files."""
+    # Some modules of torch name files that do not exist.
+    return [
+        module
+        for module in list(sys.modules.values())
+        if str(file := getattr(module, "__file__", None) or "").endswith(".py") and _is_users(Path(file))
+    ]
+
+
 def _own_code() -> list[str]:
     """Digests of every loaded file of the user's: a `forward` may call helpers from any of them."""
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    # Some modules of torch name files that do not exist.
-    own = sorted(file for file in files if file and file.endswith(".py") and _is_users(Path(file)))
-    return [_content_digest(file) for file in own]
+    return [_content_digest(file) for file in sorted({str(module.__file__) for module in users_modules()})]
 
 
 def _is_users(path: Path) -> bool:

@@ -16,7 +16,8 @@ from torch.fx import GraphModule
 from pocketfit.compress.distill.pairing import automatic_pairs, named_pairs
 from pocketfit.compress.distill.recipe import DistillationRecipe
 from pocketfit.compress.distill.student import graph_student, module_student, parameters_of
-from pocketfit.compress.training.loop import Step, Student, content_of, learn
+from pocketfit.compress.training.loop import Learn, Lesson, Step, Student, content_of
+from pocketfit.compress.training.loop import learn as learn_here
 from pocketfit.compress.training.taps import layers_of_graph, layers_of_module, tap
 from pocketfit.compress.training.transfer import Matched, Transfer
 from pocketfit.models.canonical import canonicalise
@@ -54,6 +55,7 @@ def distill(
     teacher_samples: Samples | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
+    learn: Learn = learn_here,
 ) -> Distilled:
     """Train all weights and biases of a float model.
 
@@ -68,6 +70,7 @@ def distill(
             student takes. Not looked at where answers are known and no features are compared.
         checkpoint: file that is written now and then, and taken up if it is there; None for none.
         progress: told of each step.
+        learn: where the training takes place.
 
     Raises:
         DataError: there are no samples, or a label is none of the model's classes.
@@ -85,18 +88,8 @@ def distill(
     else:
         learner = graph_student(student, recipe)
     learner, transfer = _matched(learner, teacher, recipe)
-    log = learn(
-        learner,
-        teacher,
-        samples,
-        recipe,
-        key=key,
-        answers=answers,
-        teacher_samples=teacher_samples,
-        transfer=transfer,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    lesson = Lesson(learner, teacher, samples, recipe, key, answers, teacher_samples, transfer)
+    log = learn(lesson, checkpoint, progress)
     trained = _canonical(student, learner) if trains_module else with_weights(student, parameters_of(learner))
     return Distilled(trained, log, () if transfer is None else transfer.pairs)
 

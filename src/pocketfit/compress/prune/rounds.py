@@ -15,7 +15,7 @@ from pocketfit.compress.distill.recipe import DistillationRecipe
 from pocketfit.compress.prune.channels import Layer, Pruned, Watcher, prune_channels
 from pocketfit.compress.prune.priced import Price, total
 from pocketfit.compress.prune.recipe import ChannelRecipe
-from pocketfit.compress.training.loop import Step
+from pocketfit.compress.training.loop import Learn, Step, learn
 from pocketfit.errors import OptionError
 from pocketfit.types import LoadedModel, Samples
 
@@ -29,6 +29,7 @@ class Schedule:
     Args:
         rounds: at least 1.
         training: after each round; None for none.
+        learn: where the training takes place.
 
     Raises:
         OptionError: there is no round.
@@ -36,6 +37,7 @@ class Schedule:
 
     rounds: int = 1
     training: DistillationRecipe | None = None
+    learn: Learn = learn
 
     def __post_init__(self) -> None:
         if self.rounds < 1:
@@ -77,7 +79,7 @@ def prune_in_rounds(
         if share < 1 or recipe.width is not None:
             step = replace(recipe, macs=share) if recipe.width is None else recipe
             pruned = prune_channels(current, step, batches, watcher, price)
-            done.append(_trained(pruned, model, schedule.training, samples, watcher))
+            done.append(_trained(pruned, model, schedule, samples, watcher))
     return Pruned(done[-1].model, _layers(done[0], done[-1]), done[0].macs_before, done[-1].macs_after)
 
 
@@ -91,13 +93,14 @@ def _left(model: LoadedModel, done: Sequence[Pruned], price: Price | None) -> fl
 def _trained(
     pruned: Pruned,
     teacher: LoadedModel,
-    training: DistillationRecipe | None,
+    schedule: Schedule,
     samples: Samples | None,
     watcher: Watcher | None,
 ) -> Pruned:
-    if training is None or samples is None:
+    if schedule.training is None or samples is None:
         return pruned
-    return replace(pruned, model=distill(pruned.model, teacher, samples, training, progress=_told(watcher)).model)
+    taught = distill(pruned.model, teacher, samples, schedule.training, progress=_told(watcher), learn=schedule.learn)
+    return replace(pruned, model=taught.model)
 
 
 def _told(watcher: Watcher | None) -> Callable[[Step], None] | None:

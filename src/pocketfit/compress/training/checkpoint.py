@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from pocketfit.errors import OutputError, WeightsError
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["load_checkpoint", "save_checkpoint", "write_checkpoint"]
 
 # Tensors, numbers, texts, and lists and dicts of them.
 State = dict[str, Any]
 
 
 def save_checkpoint(path: Path, state: State) -> None:
-    """Write the state beside its place and rename it: a kill leaves the old file or the new one.
+    """Write the state of a training.
+
+    Args:
+        path: as for `write_checkpoint`.
+        state: tensors, numbers and texts in lists and dicts.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    write_checkpoint(path, lambda file: torch.save(state, file))
+
+
+def write_checkpoint(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside its place and rename it: a kill leaves the old file or the new one.
 
     Args:
         path: its folder is made where it is missing.
-        state: tensors, numbers and texts in lists and dicts.
+        write: puts the content into an open file.
 
     Raises:
         OutputError: the file cannot be written.
@@ -32,7 +46,7 @@ def save_checkpoint(path: Path, state: State) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=f".{path.name}-", dir=path.parent, delete=False) as file:
             unfinished = Path(file.name)
-            torch.save(state, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from pocketfit.compress.training.checkpoint import load_checkpoint, save_checkpoint
-from pocketfit.compress.training.criterion import Criterion, criterion
+from pocketfit.compress.training.criterion import criterion
 from pocketfit.compress.training.ema import MovingAverage
 from pocketfit.compress.training.networks import KnownAnswers, Network, Teacher
 from pocketfit.compress.training.optimizer import Group, build_optimizer, set_rates
@@ -34,7 +34,7 @@ from pocketfit.types import LoadedModel, Samples
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Step", "Student", "check_samples", "content_of", "learn"]
+__all__ = ["Learn", "Lesson", "Step", "Student", "check_lesson", "check_samples", "content_of", "learn"]
 
 
 @dataclass(frozen=True)
@@ -73,33 +73,51 @@ class Student:
     layers: Sequence[str] = ()
 
 
-def learn(
-    student: Student,
-    teacher: LoadedModel,
-    samples: Samples,
-    recipe: LoopRecipe,
-    *,
-    key: str,
-    answers: np.ndarray | None = None,
-    teacher_samples: Samples | None = None,
-    transfer: Transfer | None = None,
-    checkpoint: Path | None = None,
-    progress: Callable[[Step], None] | None = None,
-) -> tuple[Step, ...]:
-    """Train the student's parameters, and put their moving average in their place.
+@dataclass(frozen=True)
+class Lesson:
+    """All that a training depends on.
 
     Args:
-        student: what learns.
+        student: what learns; its network is changed in place.
         teacher: what it learns from; answers what the student does.
         samples: to learn from; without labels the teacher alone is followed.
         recipe: how.
+        key: identity of this training: of everything its result depends on.
         answers: the teacher's to all samples, joined, where they are known; None to compute them as they are needed.
             Features are computed in any case, and answers with them.
         teacher_samples: the same samples in the same order as the teacher takes them; None where it takes what the
             student does.
         transfer: compares features of the student's layers with those of the teacher's, and learns with the student;
             None to compare answers alone.
-        key: identity of this training: of everything its result depends on.
+    """
+
+    student: Student
+    teacher: LoadedModel
+    samples: Samples
+    recipe: LoopRecipe
+    key: str
+    answers: np.ndarray | None = None
+    teacher_samples: Samples | None = None
+    transfer: Transfer | None = None
+
+
+class Learn(Protocol):
+    """Where a training takes place: `learn` here, or on a cluster."""
+
+    def __call__(
+        self, lesson: Lesson, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None
+    ) -> tuple[Step, ...]:
+        """See `learn`."""
+        ...
+
+
+def learn(
+    lesson: Lesson, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None
+) -> tuple[Step, ...]:
+    """Train the student's parameters, and put their moving average in their place.
+
+    Args:
+        lesson: who learns what from whom.
         checkpoint: file that is written every `recipe.checkpoint_steps` steps and at the end, and taken up if it is
             there; None for none.
         progress: told of each step, after its checkpoint; in the main process only.
@@ -115,28 +133,31 @@ def learn(
         RuntimeMissing: `accelerate` is not installed.
         WeightsError: the checkpoint cannot be read, or belongs to another training.
     """
-    check_samples(teacher, samples)
-    _check_answers(student.model, teacher)
-    if teacher_samples is not None and len(teacher_samples.inputs) != len(samples.inputs):
-        raise DataError(
-            f"the teacher is shown {len(teacher_samples.inputs)} samples and the student {len(samples.inputs)}. "
-            "Give both the same ones, in the same order."
-        )
-    accelerator = accelerator_for(recipe)
-    order = _order(len(samples.inputs), recipe, accelerator)
-    told: Teacher | KnownAnswers
-    if answers is None or transfer is not None:
-        layers = () if transfer is None else [pair.teacher.name for pair in transfer.pairs]
-        told = Teacher(teacher, accelerator.device, teacher_samples, layers)
-    else:
-        told = KnownAnswers(answers, accelerator.device)
-    of_answers = criterion(student.model, teacher, recipe, labelled=samples.labels is not None)
-    training = _Training(student, told, of_answers, transfer, samples, order, recipe, accelerator)
-    training.resume_from(checkpoint, key)
+    check_lesson(lesson)
+    accelerator = accelerator_for(lesson.recipe)
+    training = _Training(lesson, _order(len(lesson.samples.inputs), lesson.recipe, accelerator), accelerator)
+    training.resume_from(checkpoint, lesson.key)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         training.run(progress or _nobody)
     training.average.apply()
     return tuple(training.log)
+
+
+def check_lesson(lesson: Lesson) -> None:
+    """Refuse what nothing can be learnt from.
+
+    Raises:
+        DataError: there are no samples, or a label is none of the teacher's classes.
+        ModelError: student and teacher answer something else.
+    """
+    samples, shown = lesson.samples, lesson.teacher_samples
+    check_samples(lesson.teacher, samples)
+    _check_answers(lesson.student.model, lesson.teacher)
+    if shown is not None and len(shown.inputs) != len(samples.inputs):
+        raise DataError(
+            f"the teacher is shown {len(shown.inputs)} samples and the student {len(samples.inputs)}. "
+            "Give both the same ones, in the same order."
+        )
 
 
 def check_samples(model: LoadedModel, samples: Samples) -> None:
@@ -173,22 +194,21 @@ def content_of(samples: Samples) -> str:
     return samples.fingerprint or hashlib.sha256(samples.inputs.tobytes()).hexdigest()
 
 
+def _teacher(lesson: Lesson, device: torch.device) -> Teacher | KnownAnswers:
+    if lesson.answers is not None and lesson.transfer is None:
+        return KnownAnswers(lesson.answers, device)
+    layers = () if lesson.transfer is None else [pair.teacher.name for pair in lesson.transfer.pairs]
+    return Teacher(lesson.teacher, device, lesson.teacher_samples, layers)
+
+
 class _Training:
-    def __init__(
-        self,
-        student: Student,
-        teacher: Teacher | KnownAnswers,
-        of_answers: Criterion,
-        transfer: Transfer | None,
-        samples: Samples,
-        order: Order,
-        recipe: LoopRecipe,
-        accelerator: Accelerator,
-    ) -> None:
+    def __init__(self, lesson: Lesson, order: Order, accelerator: Accelerator) -> None:
+        student, samples, recipe, transfer = lesson.student, lesson.samples, lesson.recipe, lesson.transfer
         self.order = order
         self.recipe = recipe
         self.accelerator = accelerator
-        self.teacher, self.criterion = teacher, of_answers
+        self.teacher = _teacher(lesson, accelerator.device)
+        self.criterion = criterion(student.model, lesson.teacher, recipe, labelled=samples.labels is not None)
         # Convolutions that match channels learn at the rate of the weights.
         matching = Group(() if transfer is None else list(transfer.parameters()), recipe.weight_rate)
         self.optimizer = build_optimizer([*student.groups, matching], recipe.optimizer)
@@ -212,7 +232,7 @@ class _Training:
         for number, batch in enumerate(self.loader, self.order.start):
             step = self._step(number, batch)
             self.log.append(step)
-            if step.number % self.recipe.checkpoint_steps == 0 or step.number == step.steps:
+            if self.recipe.stores(step.number, step.steps):
                 self._save()
             if self.accelerator.is_main_process:
                 progress(step)

@@ -130,6 +130,10 @@ class LoopRecipe:
         """
         return min(1.0, (step + 1) / max(self.teacher_warm_up * steps_per_epoch, 1))
 
+    def stores(self, step: int, steps: int) -> bool:
+        """Whether a checkpoint is written after a step, counted from 1."""
+        return step % self.checkpoint_steps == 0 or step == steps
+
     def _check(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["ATTEMPTS", "Executor", "Finished", "Work"]
-
-# A candidate that was lost with its process or its node is tried elsewhere, so many times in all.
-ATTEMPTS = 3
+__all__ = ["Executor", "Finished", "Work"]
 
 # A function that can be imported wherever it runs, given a job and the folder with the files it needs.
 Work = Callable[[Any, Path], Any]

@@ -14,8 +14,9 @@ from typing import Any
 
 import psutil
 
+from pocketfit.cluster import ATTEMPTS
 from pocketfit.runtimes.isolate import die_with
-from pocketfit.search.executors.executor import ATTEMPTS, Finished, Work
+from pocketfit.search.executors.executor import Finished, Work
 
 __all__ = ["LocalExecutor"]
 

@@ -6,22 +6,14 @@ Ray, elsewhere; one that was lost for good comes back as such.
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
-from pocketfit.errors import OptionError
-from pocketfit.search.executors.executor import ATTEMPTS, Finished, Work
+from pocketfit.cluster import ATTEMPTS, MEMORY_BYTES, connected
+from pocketfit.search.executors.executor import Finished, Work
 from pocketfit.search.executors.packing import pack, unpacked
 
 __all__ = ["RayExecutor"]
-
-# Of a task, converter included: what the largest network that fits a phone took.
-MEMORY_BYTES = 2 * 2**30
-# Seconds until a cluster's head has to have answered.
-REACHED_S = 10
-_ADVICE = "Start one (`ray start --head`) and give auto or its HOST:6379; or give local, for this host alone."
 
 
 class RayExecutor:
@@ -48,7 +40,7 @@ class RayExecutor:
         cpus: float = 1,
         memory_bytes: int = MEMORY_BYTES,
     ) -> None:
-        self.ray, self.started = _connected(address)
+        self.ray, self.started = connected(address)
         asked = {"num_cpus": cpus, "memory": memory_bytes, "max_retries": ATTEMPTS - 1}
         self.task = self.ray.remote(**asked, scheduling_strategy="SPREAD")(_run)
         self.work = work
@@ -88,37 +80,3 @@ class RayExecutor:
 
 def _run(work: Work, job: object, content: bytes) -> Any:
     return work(job, unpacked(content))
-
-
-def _connected(address: str) -> tuple[Any, bool]:
-    """The package, and whether this process has connected it now."""
-    try:
-        import ray
-    except ImportError as error:
-        raise OptionError(f"--ray needs Ray ({error}). Install it: pip install 'pocketfit[ray]'.") from error
-    if ray.is_initialized():
-        return ray, False
-    _check_reachable(address)
-    # A cluster that is started here reports to nobody.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise OptionError(f"--ray {address!r} is no Ray cluster that answers: {reason}. {_ADVICE}") from error
-    return ray, True
-
-
-def _check_reachable(address: str) -> None:
-    """Look for somebody who listens: Ray itself would look for minutes.
-
-    Raises:
-        OptionError: nobody does.
-    """
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon or not port.isdecimal():
-        return  # a word, such as auto
-    try:
-        socket.create_connection((host, int(port)), REACHED_S).close()
-    except OSError as error:
-        raise OptionError(f"--ray {address!r} is no Ray cluster that answers: {error}. {_ADVICE}") from error

@@ -10,7 +10,7 @@ from pocketfit.compress.quantize.plan import plan_to_json
 from pocketfit.compress.quantize.qat.deploy import deploy
 from pocketfit.compress.quantize.qat.recipe import TrainingRecipe, Trains
 from pocketfit.compress.quantize.qat.trainable import Trainable, make_trainable
-from pocketfit.compress.training.loop import Step, Student, check_samples, content_of, learn
+from pocketfit.compress.training.loop import Lesson, Step, Student, check_samples, content_of, learn
 from pocketfit.compress.training.optimizer import Group
 from pocketfit.errors import OptionError
 from pocketfit.store import key_of
@@ -68,7 +68,7 @@ def train(
     trainable = make_trainable(variant.model.graph, variant.plan, scheme, learn_zero_points=recipe.learn_zero_points)
     student = Student(variant.model, trainable.graph, _groups(trainable, recipe))
     key = _key(variant, teacher, samples, recipe, scheme)
-    log = learn(student, teacher, samples, recipe, key=key, checkpoint=checkpoint, progress=progress)
+    log = learn(Lesson(student, teacher, samples, recipe, key), checkpoint, progress)
     batch = min(recipe.batch, len(samples.inputs))
     note = f"Trained ({scheme}, {recipe.trains}): {len(log)} steps of {batch} samples."
     return Trained(deploy(variant, scheme, trainable, recipe.trains, note), log)

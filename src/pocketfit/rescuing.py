@@ -34,6 +34,7 @@ from pocketfit.compress.quantize.rungs import (
 from pocketfit.compress.quantize.simulate import simulate
 from pocketfit.compress.quantize.statistics import TensorStatistics
 from pocketfit.compress.quantize.units import resolve
+from pocketfit.compress.training.loop import Learn, learn
 from pocketfit.data.dataset import Dataset
 from pocketfit.errors import OptionError
 from pocketfit.graph.running import run_graph
@@ -65,6 +66,7 @@ class Rescue:
         dynamic: whether linear layers take the range of their input from each sample at run time.
         per: what mixed precision saves, bytes of the file or latency.
         training: of everything, when all else was not enough; None for none.
+        learn: where the training takes place.
         training_data: what `load_data` takes, all of whose samples are learnt from; None for the calibration samples.
         steps: None for all of them.
     """
@@ -75,6 +77,7 @@ class Rescue:
     dynamic: bool = False
     per: Literal["size", "latency"] = "size"
     training: TrainingRecipe | None = None
+    learn: Learn = learn
     training_data: str | None = None
     steps: tuple[Step, ...] | None = None
 
@@ -88,7 +91,7 @@ class Rescue:
         # Float between layers costs time and no byte.
         mixes: list[Step] = [FloatBetween()] if self.per == "size" else []
         mixes += [MixPrecision(share, self.per) for share in SHARES]
-        training = [] if self.training is None else [Train(self.training)]
+        training = [] if self.training is None else [Train(self.training, self.learn)]
         return (ChooseRanges(), *repairs, *mixes, *training)
 
 

@@ -36,6 +36,8 @@ from pocketfit.cli.options import (
     Scale,
     Std,
     Targets,
+    TrainingRay,
+    TrainingWorkers,
     Weights,
     assign_options,
     check_count,
@@ -43,12 +45,14 @@ from pocketfit.cli.options import (
     check_one_of,
     parse_names,
     parse_shape,
+    place_of_training,
 )
 from pocketfit.errors import OptionError
 
 if TYPE_CHECKING:
     from pocketfit.compress.quantize.qat import TrainingRecipe
     from pocketfit.compress.quantize.recipe import Recipe
+    from pocketfit.compress.training.loop import Learn
 
 __all__ = ["quantize"]
 
@@ -90,6 +94,8 @@ def quantize(
     train_data: Annotated[
         str | None, typer.Option(help="What to train on, as --data. Without it, the unlabelled calibration samples.")
     ] = None,
+    ray: TrainingRay = None,
+    workers: TrainingWorkers = None,
     prefer: Annotated[str, typer.Option(help="What mixed precision is to save: size or latency.")] = "size",
     targets: Targets = None,
     ios_target: IosTarget = None,
@@ -185,6 +191,7 @@ def quantize(
             else frozenset(parse_names("--spare", spare, "`pocketfit inspect` lists them.")),
             per="size" if prefer == "size" else "latency",
             training=None if train is None else _training(train),
+            learn=_place(train, ray, workers),
             training_data=train_data,
         ),
     )
@@ -199,6 +206,12 @@ def _training(epochs: int) -> TrainingRecipe:
 
     check_count("--train", epochs)
     return TrainingRecipe(epochs=epochs, trains=Trains.EVERYTHING)
+
+
+def _place(epochs: int | None, ray: str | None, workers: int | None) -> Learn:
+    if epochs is None and ray is not None:
+        raise OptionError(f"--ray {ray} says where a training is. Give --train EPOCHS, too.")
+    return place_of_training(ray, workers)
 
 
 def _share(text: str) -> float:

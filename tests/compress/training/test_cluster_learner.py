@@ -16,6 +16,10 @@ import torch
 from torch import nn
 
 from pocketfit.compress.distill import DistillationRecipe, Distilled, distill
+from pocketfit.compress.quantize.calibrate import calibrate
+from pocketfit.compress.quantize.placement import place
+from pocketfit.compress.quantize.plan import int8_plan, plan_to_json
+from pocketfit.compress.quantize.qat import TrainingRecipe, Trains, train
 from pocketfit.compress.training.cluster.learner import ClusterLearner, shares
 from pocketfit.compress.training.cluster.packing import pack, unpack
 from pocketfit.compress.training.loop import Step
@@ -26,7 +30,7 @@ from pocketfit.graph.running import plain_copy
 from pocketfit.importing import resolve
 from pocketfit.models.canonical import canonicalise
 from pocketfit.models.source import Source
-from pocketfit.types import LoadedModel, Samples
+from pocketfit.types import LoadedModel, Samples, Variant
 
 pytest.importorskip("ray")
 pytest.importorskip("accelerate")
@@ -221,3 +225,21 @@ def test_what_is_refused_here_is_refused_there(ray_cluster: Any, tmp_path: Path)
         distill(network(8), network(16), SAMPLES, RECIPE, learn=learner, checkpoint=tmp_path / "state")
     with pytest.raises(OptionError, match="diverged"):
         distill(network(8), network(16), SAMPLES, replace(RECIPE, weight_rate=1e30), learn=learner)
+
+
+@pytest.mark.slow
+def test_a_plan_is_trained_there_as_it_is_here(ray_cluster: Any) -> None:
+    add_nodes(ray_cluster, 1)
+    model = network(8)
+    statistics = calibrate(model.graph, [SAMPLES.inputs], place(model.graph).tensors)
+    variant = Variant(model, int8_plan(model, statistics, data_fingerprint="", samples=64))
+    recipe = TrainingRecipe(epochs=3, batch=16, trains=Trains.EVERYTHING)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    here = train(variant, SAMPLES, recipe)
+    torch.set_num_threads(threads)
+
+    there = train(variant, SAMPLES, recipe, learn=ClusterLearner(ray_cluster.address, memory_bytes=SMALL))
+
+    assert here.log == there.log
+    assert plan_to_json(here.variant.plan) == plan_to_json(there.variant.plan)

@@ -10,7 +10,8 @@ from pocketfit.compress.quantize.plan import plan_to_json
 from pocketfit.compress.quantize.qat.deploy import deploy
 from pocketfit.compress.quantize.qat.recipe import TrainingRecipe, Trains
 from pocketfit.compress.quantize.qat.trainable import Trainable, make_trainable
-from pocketfit.compress.training.loop import Lesson, Step, Student, check_samples, content_of, learn
+from pocketfit.compress.training.loop import Learn, Lesson, Step, Student, check_samples, content_of
+from pocketfit.compress.training.loop import learn as learn_here
 from pocketfit.compress.training.optimizer import Group
 from pocketfit.errors import OptionError
 from pocketfit.store import key_of
@@ -41,6 +42,7 @@ def train(
     teacher: LoadedModel | None = None,
     checkpoint: Path | None = None,
     progress: Callable[[Step], None] | None = None,
+    learn: Learn = learn_here,
 ) -> Trained:
     """Train a plan to answer as the float model does, and as the labels say where there are any.
 
@@ -55,6 +57,7 @@ def train(
         checkpoint: file that is written every `recipe.checkpoint_steps` steps and at the end, and taken up if it is
             there; None for none.
         progress: told of each step, after its checkpoint; in the main process only.
+        learn: where the training takes place.
 
     Raises:
         DataError: there are no samples, or a label is none of the model's classes.

@@ -10,6 +10,7 @@ from pocketfit.compress.quantize.bias_correction import sweep, with_biases
 from pocketfit.compress.quantize.draft import Bench, Draft
 from pocketfit.compress.quantize.plan import plan_to_json
 from pocketfit.compress.quantize.qat import TrainingRecipe, Trains, train
+from pocketfit.compress.training.loop import Learn, learn
 from pocketfit.types import Variant
 
 __all__ = ["Train"]
@@ -21,9 +22,11 @@ class Train:
 
     Args:
         recipe: how.
+        learn: where; no part of what a checkpoint is known by.
     """
 
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
+    learn: Learn = field(default=learn, repr=False)
 
     @property
     def name(self) -> str:
@@ -42,6 +45,7 @@ class Train:
             teacher=bench.model,
             checkpoint=self._checkpoint(bench, draft),
             progress=lambda step: bench.progress(step.number, step.steps),
+            learn=self.learn,
         )
         model, plan = trained.variant.model, trained.variant.plan
         for scheme in bench.schemes[1:]:

@@ -65,11 +65,15 @@ def _owners(module: fx.GraphModule) -> nn.Module:
     """A plain module with the tensors and submodules of a graph."""
     owner = nn.Module()
     owner.training = module.training
-    for kind in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
-        getattr(owner, kind).update(getattr(module, kind))
+    _hand_over(module, owner)
     tensors = {name: value for name, value in vars(module).items() if isinstance(value, torch.Tensor)}
     vars(owner).update(tensors)
     return owner
+
+
+def _hand_over(one: nn.Module, other: nn.Module) -> None:
+    for kind in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+        getattr(other, kind).update(getattr(one, kind))
 
 
 def _steps(graph: fx.Graph) -> list[tuple[Any, ...]]:
@@ -127,6 +131,7 @@ def _graph_module(
         told = None if answered is None else treespec_loads(answered)
         graph.set_codegen(_PyTreeCodeGen(_PyTreeInfo(names, treespec_loads(given), told)))
     module = fx.GraphModule(owner, graph)
+    _hand_over(owner, module)  # what no node asks for, too
     module.train(owner.training)
     return module
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,7 @@ pytest.importorskip("accelerate")
 
 SMALL = 2**28
 RECIPE = DistillationRecipe(epochs=10, batch=16, checkpoint_steps=5, features=FeatureLoss.HINT)
+LONG = replace(RECIPE, epochs=100)  # long enough to be hit
 SAMPLES = Samples(np.random.default_rng(0).normal(size=(64, 3, 8, 8)).astype(np.float32), None, None)
 
 # In a file of the user's, beside another one, neither of which any node has.
@@ -138,10 +138,9 @@ def test_a_node_that_is_killed_loses_nothing(ray_cluster: Any, tmp_path: Path) -
             ray_cluster.remove_node(nodes[0], allow_graceful=False)
             killed.set()
 
-    recipe = replace(RECIPE, epochs=100)  # long enough to be hit
-    undisturbed = distill(student, teacher, SAMPLES, recipe)
+    undisturbed = distill(student, teacher, SAMPLES, LONG)
     learner = ClusterLearner(ray_cluster.address, memory_bytes=SMALL)
-    taught = distill(student, teacher, SAMPLES, recipe, progress=told, learn=learner, checkpoint=tmp_path / "state")
+    taught = distill(student, teacher, SAMPLES, LONG, progress=told, learn=learner, checkpoint=tmp_path / "state")
 
     assert killed.is_set()
     assert steps == list(range(1, 401))  # each is told once
@@ -156,23 +155,22 @@ def test_the_one_who_leads_may_die_too(ray_cluster: Any, tmp_path: Path) -> None
     add_nodes(ray_cluster, 2)
     teacher, student = network(16), network(8)
     learner = ClusterLearner(ray_cluster.address, memory_bytes=SMALL)
-    whole = distill(student, teacher, SAMPLES, RECIPE, learn=learner)
+    whole = distill(student, teacher, SAMPLES, LONG, learn=learner)
     checkpoint = tmp_path / "state"
 
     class Stop(Exception):
         pass
 
     def stop(step: Step) -> None:
-        time.sleep(0.05)
         if step.number > 20:
             raise Stop
 
     with pytest.raises(Stop):
-        distill(student, teacher, SAMPLES, RECIPE, learn=learner, checkpoint=checkpoint, progress=stop)
+        distill(student, teacher, SAMPLES, LONG, learn=learner, checkpoint=checkpoint, progress=stop)
     assert checkpoint.exists()
     rest: list[int] = []
     resumed = distill(
-        *(student, teacher, SAMPLES, RECIPE),
+        *(student, teacher, SAMPLES, LONG),
         learn=learner,
         checkpoint=checkpoint,
         progress=lambda step: rest.append(step.number),

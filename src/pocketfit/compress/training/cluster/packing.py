@@ -105,8 +105,9 @@ def _known(node: fx.Node) -> dict[str, Any]:
     found: dict[str, Any] = {}
     value = node.meta.get("val")
     if isinstance(value, torch.Tensor):
-        # Without numbers, and without what `torch.export` knew of them.
-        found["val"] = torch.empty([int(size) for size in value.shape], dtype=value.dtype, device="meta")
+        # Without numbers. Only the batch may be of any size; asking a symbol for its number would fix it to that.
+        sizes = [1 if isinstance(size, torch.SymInt) else size for size in value.shape]
+        found["val"] = torch.empty(sizes, dtype=value.dtype, device="meta")
     if "nn_module_stack" in node.meta:
         found["nn_module_stack"] = {
             key: (path, str(kind)) for key, (path, kind) in node.meta["nn_module_stack"].items()

@@ -5,8 +5,8 @@ policies and readings of 12 frames, every decision of which has to be that of th
 have the vectors of the standards and random ones, and each of them spoilt in every way, which has to be refused.
 `gallery` has random enrolments and searches, 40 in each, every score of which has to be equal to the last bit; `align`
 has faces cut out of pictures of noise, bit for bit. `frames` has random cameras of 60 frames before models that keep up
-or do not, and `frame threads` is one camera with threads; Swift has no gallery and no faces. A target whose compiler or
-emulator is not installed has no rows.
+or do not, and `frame threads` is one camera with threads. A target whose compiler or emulator is not installed has no
+rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.results import Row
-from pocketfit.apps.platforms import Platform
 from pocketfit.apps.selftest import TARGETS, build
 from pocketfit.bundle.vectors import COMMITTED as INTEGRITY
 from pocketfit.data.contract import write_vectors
@@ -38,6 +37,8 @@ def run() -> Iterator[Row]:
         write_policies(home / "policies.jsonl", count=TRACES, frames=FRAMES, seed=SEED)
         write_frame_vectors(home / "frames.jsonl", count=CAMERAS, frames=CAMERA_FRAMES, seed=SEED)
         write_matching_vectors(home / "matching.jsonl", count=GALLERIES, steps=GALLERY_STEPS, seed=SEED)
+        files = ("policies.jsonl", "frames.jsonl", "matching.jsonl")
+        vectors = [*steps, *INTEGRITY, *(home / name for name in files)]
         for number, target in enumerate(TARGETS):
             (home / str(number)).mkdir()
             try:
@@ -45,8 +46,6 @@ def run() -> Iterator[Row]:
             except RuntimeMissing as missing:
                 print(missing)
                 continue
-            galleries = [] if target.platform is Platform.IOS else [home / "matching.jsonl"]
-            vectors = [*steps, *INTEGRITY, home / "policies.jsonl", home / "frames.jsonl", *galleries]
             _, suites, told = selftest.run(vectors)
             print(told, end="")
             for suite in suites:

@@ -62,9 +62,7 @@ class App:
             names.append(SIGNATURE)
         copied |= {str(home / "bundle" / name): self.bundle.path / name for name in names}
         copied |= {"vectors/policy.jsonl": POLICIES, **{f"vectors/{path.name}": path for path in INTEGRITY}}
-        copied["vectors/frames.jsonl"] = COMMITTED_FRAMES
-        if self.platform is not Platform.IOS:  # whose code has no gallery
-            copied["vectors/matching.jsonl"] = COMMITTED_MATCHING
+        copied |= {"vectors/frames.jsonl": COMMITTED_FRAMES, "vectors/matching.jsonl": COMMITTED_MATCHING}
         parts: dict[str, Callable[[Path], Any]] = {name: partial(copyfile, path) for name, path in copied.items()}
         parts["vectors"] = write_vectors
         if self.policy is not None:

@@ -69,7 +69,7 @@ public struct Artifact {
     return try body(folder.appendingPathComponent(name))
   }
 
-  private static var protected: Data.WritingOptions {
+  static var protected: Data.WritingOptions {
     #if os(iOS)
       return [.atomic, .completeFileProtection]
     #else

@@ -81,7 +81,42 @@ public struct ModelBundle {
     return try Contract(Json.parse(text))
   }
 
-  /// A part that the manifest names: preprocess, preprocess_vectors, labels, policy; nil for none.
+  /// From which score on an artifact accepts, as `pocketfit bundle threshold` chose it. Of a liveness
+  /// gate it is a probability.
+  public func threshold(runtime: String, precision: String) throws -> Double {
+    for one in try thresholds().at("artifacts").items() {
+      if try one.at("runtime").string() == runtime, try one.at("precision").string() == precision {
+        return try one.at("threshold").number()
+      }
+    }
+    throw PocketfitError("the bundle has no threshold of \(runtime) \(precision)")
+  }
+
+  /// An empty gallery for the embeddings of an artifact, with its threshold.
+  public func gallery(runtime: String, precision: String) throws -> Gallery {
+    let told = try thresholds()
+    guard try told.at("score").string() == "cosine" else {
+      throw PocketfitError("the bundle's thresholds are not those of cosines")
+    }
+    let model = try manifest.at("model").at("fingerprint").string()
+    return Gallery(
+      model: "\(model) \(runtime) \(precision)", length: try told.at("length").integer(),
+      threshold: try threshold(runtime: runtime, precision: precision))
+  }
+
+  private func thresholds() throws -> Json {
+    guard let text = try read("thresholds") else {
+      throw PocketfitError("the bundle has no thresholds; pocketfit bundle threshold chooses them")
+    }
+    let told = try Json.parse(text)
+    guard try told.at("version").integer() == 1 else {
+      throw PocketfitError("the thresholds have another version than 1")
+    }
+    return told
+  }
+
+  /// A part that the manifest names: preprocess, preprocess_vectors, labels, policy, thresholds; nil
+  /// for none.
   public func read(_ part: String) throws -> String? {
     try manifest.find(part).map { try text(of: $0.string()) }
   }

@@ -16,6 +16,28 @@ enum BundleVectors {
 
   private static func replayVariant(_ bundle: ModelBundle, _ hasKey: Bool) throws -> [Suite] {
     try replayContract(bundle) + (bundle.isEncrypted && !hasKey ? [] : replayModels(bundle))
+      + replayThresholds(bundle)
+  }
+
+  /// Each threshold is found by its artifact, and a gallery holds it.
+  private static func replayThresholds(_ bundle: ModelBundle) throws -> [Suite] {
+    guard let text = try bundle.read("thresholds") else { return [] }
+    var suite = Suite("bundle thresholds")
+    let thresholds = try Json.parse(text)
+    let isCosine = try thresholds.at("score").string() == "cosine"
+    for one in try thresholds.at("artifacts").items() {
+      let runtime = try one.at("runtime").string()
+      let precision = try one.at("precision").string()
+      let told = try one.at("threshold").number()
+      let held = try bundle.threshold(runtime: runtime, precision: precision)
+      let ofGallery =
+        try isCosine
+        ? bundle.gallery(runtime: runtime, precision: precision).threshold : told
+      let artifact = try bundle.artifact(runtime: runtime, precision: precision)
+      suite.count(
+        held == told && ofGallery == told && artifact != nil, "\(runtime) \(precision)")
+    }
+    return [suite]
   }
 
   /// Every file of every artifact, opened as an app does.

@@ -4,8 +4,8 @@ import Pocketfit
 /// Replays test vectors of Pocketfit: on the developer's machine, or in an app.
 public enum SelfTest {
   /// - Parameters:
-  ///   - path: a bundle's folder, its .zip, which is unpacked beside it, a .jsonl of policies or
-  ///     cameras, or the .json of a step.
+  ///   - path: a bundle's folder, its .zip, which is unpacked beside it, a .jsonl of policies,
+  ///     cameras or galleries, or the .json of a step.
   ///   - trust: what is demanded of a bundle.
   ///   - key: 32 bytes, for models that are encrypted; without it they are left out.
   public static func replay(_ path: URL, _ trust: Trust = Trust(), key: Data? = nil) throws
@@ -23,8 +23,9 @@ public enum SelfTest {
     }
     let text = try ModelBundle.text(of: path)
     if path.pathExtension == "jsonl" {
-      return try FrameVectors.areIn(text)
-        ? FrameVectors.replay(text) : [PolicyVectors.replay(text)]
+      if try FrameVectors.areIn(text) { return try FrameVectors.replay(text) }
+      if try MatchingVectors.areIn(text) { return try MatchingVectors.replay(text) }
+      return [try PolicyVectors.replay(text)]
     }
     return [try StepVectors.replay(Json.parse(text))]
   }

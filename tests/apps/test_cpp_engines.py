@@ -1,7 +1,7 @@
 """The engines in C++: golden inputs run by the generated program in the runtimes themselves.
 
-POCKETFIT_ORT is a folder with ONNX Runtime's headers in include/ and its library in lib/, POCKETFIT_NCNN an installed
-ncnn; what is not named is built without, and says so.
+POCKETFIT_ORT and POCKETFIT_MNN are folders with a runtime's headers in include/ and its library in lib/, POCKETFIT_NCNN
+an installed ncnn; what is not named is built without, and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pocketfit.bundle import encrypt_bundle, read_bundle
 from pocketfit.cli.app import run
 
 SECONDS = 600
-FOLDERS = {"onnxruntime": os.environ.get("POCKETFIT_ORT"), "ncnn": os.environ.get("POCKETFIT_NCNN")}
+VARIABLES = {"onnxruntime": "POCKETFIT_ORT", "ncnn": "POCKETFIT_NCNN", "mnn": "POCKETFIT_MNN"}
+FOLDERS = {name: os.environ.get(variable) for name, variable in VARIABLES.items()}
 THERE = tuple(name for name, folder in FOLDERS.items() if folder)
 KEY = "00112233445566778899aabbccddeeff" * 2
 NET = """
@@ -42,7 +43,7 @@ def build():
     return Net()
 """
 needs_tools = pytest.mark.skipif(None in (shutil.which("cmake"), shutil.which("g++")), reason="no cmake, or no g++")
-needs_runtime = pytest.mark.skipif(not THERE, reason="POCKETFIT_ORT and POCKETFIT_NCNN name no runtime")
+needs_runtime = pytest.mark.skipif(not THERE, reason=f"none of {', '.join(VARIABLES.values())} names a runtime")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "net.py").write_text(NET)
     line = ["fit", f"{folder / 'net.py'}:build", "--data", "digits", "-o", str(folder / "bundle"), "--keep-all"]
     limits = ["--max-drop", "99%", "--precisions", "float32,int8", "--cache", str(folder / "cache")]
-    assert run([*line, *limits, "--targets", "onnxruntime,ncnn"]) == 0
+    assert run([*line, *limits, "--targets", ",".join(FOLDERS)]) == 0
     return folder / "bundle"
 
 

@@ -100,16 +100,17 @@ double difference(const Bundle& bundle, const Json& artifact, const Options& opt
 
 void replay(const Bundle& bundle, const Options& options, Count& count) {
     for (const Json& artifact : bundle.manifest().at("artifacts").items()) {
-        std::cout << (bundle.name().empty() ? "" : bundle.name() + " ") << artifact.at("runtime").string() << " "
-                  << artifact.at("precision").string() << ": ";
+        const std::string name = (bundle.name().empty() ? "" : bundle.name() + " ") + artifact.at("runtime").string() +
+                                 " " + artifact.at("precision").string() + ": ";
+        // Said once it is known: some runtimes print lines of their own.
         try {
             const double off = difference(bundle, artifact, options), allowed = artifact.at("tolerance").number();
-            std::cout << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS") << "\n";
+            std::cout << name << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS") << "\n";
             (off <= allowed ? count.passed : count.failed)++;
         } catch (const pocketfit::MissingRuntime& missing) {
-            std::cout << "not run, " << missing.what() << "\n";
+            std::cout << name << "not run, " << missing.what() << "\n";
         } catch (const std::exception& error) {
-            std::cout << "FAILED, " << error.what() << "\n";
+            std::cout << name << "FAILED, " << error.what() << "\n";
             count.failed++;
         }
     }

@@ -82,6 +82,16 @@ def test_what_was_not_built_is_said(golden: Path, bundle: Path) -> None:
 
 
 @needs_tools
+def test_what_has_no_engine_is_not_run_whatever_it_takes(golden: Path, bundle: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["artifacts"][0]["runtime"] = "litert"
+    manifest["artifacts"][0]["input"]["dtype"] = "int8"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    assert "not run, built without litert" in done([str(golden), str(other)], 0 if THERE else 2)
+
+
+@needs_tools
 @pytest.mark.parametrize("arguments", [(), ("--threads",), ("--threads", "0", "bundle"), ("nowhere",)])
 def test_a_line_that_cannot_be_meant(golden: Path, arguments: tuple[str, ...]) -> None:
     assert done([str(golden), *arguments], 2).startswith("golden: ")

@@ -41,11 +41,16 @@ std::vector<Json> tensors(const Json& artifact, const std::string& which) {
     return found;
 }
 
+void check_inputs(const Json& artifact) {
+    for (const Json& input : tensors(artifact, "input")) {
+        if (input.at("dtype").string() != "float32") throw pocketfit::Error("it takes " + input.at("dtype").string());
+    }
+}
+
 pocketfit::Request request_for(const Bundle& bundle, const Json& artifact, const Options& options) {
     pocketfit::Request request;
     request.threads = options.threads;
     for (const Json& input : tensors(artifact, "input")) {
-        if (input.at("dtype").string() != "float32") throw pocketfit::Error("it takes " + input.at("dtype").string());
         request.inputs.push_back(input.at("name").string());
         request.shapes.emplace_back();
         for (const Json& side : input.at("shape").items()) request.shapes.back().push_back(static_cast<int>(side.integer()));
@@ -71,6 +76,7 @@ double distance(const std::vector<float>& found, const float* expected) {
 double difference(const Bundle& bundle, const Json& artifact, const Options& options) {
     const pocketfit::Request request = request_for(bundle, artifact, options);
     std::unique_ptr<pocketfit::Net> net = pocketfit::open_net(artifact.at("runtime").string(), request);
+    check_inputs(artifact);
     const Json& golden = bundle.manifest().at("golden");
     const std::vector<float> inputs = floats(bundle, golden.at("inputs"));
     const std::vector<float> expected = floats(bundle, golden.at("expected").at(artifact.at("golden").string()));

@@ -1,7 +1,7 @@
 """The engines in C++: golden inputs run by the generated program in the runtimes themselves.
 
-POCKETFIT_ORT is a folder with ONNX Runtime's headers in include/ and its library in lib/, POCKETFIT_NCNN an installed
-ncnn; what is not named is built without, and says so.
+POCKETFIT_ORT and POCKETFIT_MNN are folders with a runtime's headers in include/ and its library in lib/, POCKETFIT_NCNN
+an installed ncnn; what is not named is built without, and says so.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pocketfit.bundle import encrypt_bundle, read_bundle
 from pocketfit.cli.app import run
 
 SECONDS = 600
-FOLDERS = {"onnxruntime": os.environ.get("POCKETFIT_ORT"), "ncnn": os.environ.get("POCKETFIT_NCNN")}
+VARIABLES = {"onnxruntime": "POCKETFIT_ORT", "ncnn": "POCKETFIT_NCNN", "mnn": "POCKETFIT_MNN"}
+FOLDERS = {name: os.environ.get(variable) for name, variable in VARIABLES.items()}
 THERE = tuple(name for name, folder in FOLDERS.items() if folder)
 KEY = "00112233445566778899aabbccddeeff" * 2
 NET = """
@@ -42,7 +43,7 @@ def build():
     return Net()
 """
 needs_tools = pytest.mark.skipif(None in (shutil.which("cmake"), shutil.which("g++")), reason="no cmake, or no g++")
-needs_runtime = pytest.mark.skipif(not THERE, reason="POCKETFIT_ORT and POCKETFIT_NCNN name no runtime")
+needs_runtime = pytest.mark.skipif(not THERE, reason=f"none of {', '.join(VARIABLES.values())} names a runtime")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "net.py").write_text(NET)
     line = ["fit", f"{folder / 'net.py'}:build", "--data", "digits", "-o", str(folder / "bundle"), "--keep-all"]
     limits = ["--max-drop", "99%", "--precisions", "float32,int8", "--cache", str(folder / "cache")]
-    assert run([*line, *limits, "--targets", "onnxruntime,ncnn"]) == 0
+    assert run([*line, *limits, "--targets", ",".join(FOLDERS)]) == 0
     return folder / "bundle"
 
 
@@ -78,6 +79,16 @@ def test_what_was_not_built_is_said(golden: Path, bundle: Path) -> None:
     told = done([str(golden), str(bundle)], 0 if THERE else 2)
     for name in FOLDERS:
         assert (f"{name} int8: not run, built without {name}" in told) is (name not in THERE)
+
+
+@needs_tools
+def test_what_has_no_engine_is_not_run_whatever_it_takes(golden: Path, bundle: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["artifacts"][0]["runtime"] = "litert"
+    manifest["artifacts"][0]["input"]["dtype"] = "int8"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    assert "not run, built without litert" in done([str(golden), str(other)], 0 if THERE else 2)
 
 
 @needs_tools

@@ -41,11 +41,16 @@ std::vector<Json> tensors(const Json& artifact, const std::string& which) {
     return found;
 }
 
+void check_inputs(const Json& artifact) {
+    for (const Json& input : tensors(artifact, "input")) {
+        if (input.at("dtype").string() != "float32") throw pocketfit::Error("it takes " + input.at("dtype").string());
+    }
+}
+
 pocketfit::Request request_for(const Bundle& bundle, const Json& artifact, const Options& options) {
     pocketfit::Request request;
     request.threads = options.threads;
     for (const Json& input : tensors(artifact, "input")) {
-        if (input.at("dtype").string() != "float32") throw pocketfit::Error("it takes " + input.at("dtype").string());
         request.inputs.push_back(input.at("name").string());
         request.shapes.emplace_back();
         for (const Json& side : input.at("shape").items()) request.shapes.back().push_back(static_cast<int>(side.integer()));
@@ -71,6 +76,7 @@ double distance(const std::vector<float>& found, const float* expected) {
 double difference(const Bundle& bundle, const Json& artifact, const Options& options) {
     const pocketfit::Request request = request_for(bundle, artifact, options);
     std::unique_ptr<pocketfit::Net> net = pocketfit::open_net(artifact.at("runtime").string(), request);
+    check_inputs(artifact);
     const Json& golden = bundle.manifest().at("golden");
     const std::vector<float> inputs = floats(bundle, golden.at("inputs"));
     const std::vector<float> expected = floats(bundle, golden.at("expected").at(artifact.at("golden").string()));
@@ -100,16 +106,17 @@ double difference(const Bundle& bundle, const Json& artifact, const Options& opt
 
 void replay(const Bundle& bundle, const Options& options, Count& count) {
     for (const Json& artifact : bundle.manifest().at("artifacts").items()) {
-        std::cout << (bundle.name().empty() ? "" : bundle.name() + " ") << artifact.at("runtime").string() << " "
-                  << artifact.at("precision").string() << ": ";
+        const std::string name = (bundle.name().empty() ? "" : bundle.name() + " ") + artifact.at("runtime").string() +
+                                 " " + artifact.at("precision").string() + ": ";
+        // Said once it is known: some runtimes print lines of their own.
         try {
             const double off = difference(bundle, artifact, options), allowed = artifact.at("tolerance").number();
-            std::cout << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS") << "\n";
+            std::cout << name << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS") << "\n";
             (off <= allowed ? count.passed : count.failed)++;
         } catch (const pocketfit::MissingRuntime& missing) {
-            std::cout << "not run, " << missing.what() << "\n";
+            std::cout << name << "not run, " << missing.what() << "\n";
         } catch (const std::exception& error) {
-            std::cout << "FAILED, " << error.what() << "\n";
+            std::cout << name << "FAILED, " << error.what() << "\n";
             count.failed++;
         }
     }

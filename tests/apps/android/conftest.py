@@ -1,7 +1,8 @@
 """A generated app's Kotlin, compiled once against stand-ins and run on the JVM.
 
 POCKETFIT_KOTLIN is the unpacked npm package `kotlin-compiler`; without it these tests are skipped. POCKETFIT_ORT_JAR,
-the jar of ONNX Runtime for Java, and POCKETFIT_NCNN, an installed ncnn, let their engines run too.
+the jar of ONNX Runtime for Java, POCKETFIT_NCNN, an installed ncnn, and POCKETFIT_MNN, a folder with MNN's include/ and
+lib/libMNN.so, let their engines run too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +24,10 @@ from pocketfit.apps import App, Platform, sources, write_app
 from pocketfit.bundle import Bundle, read_bundle
 
 HERE = Path(__file__).parent
-KOTLIN, ORT, NCNN = (os.environ.get(name) for name in ("POCKETFIT_KOTLIN", "POCKETFIT_ORT_JAR", "POCKETFIT_NCNN"))
+KOTLIN, ORT = os.environ.get("POCKETFIT_KOTLIN"), os.environ.get("POCKETFIT_ORT_JAR")
+# By runtime, what JNI is built with.
+NATIVE = {name: folder for name in ("ncnn", "mnn") if (folder := os.environ.get(f"POCKETFIT_{name.upper()}"))}
+HAS = {"litert": True, "onnxruntime": ORT is not None, "ncnn": "ncnn" in NATIVE, "mnn": "mnn" in NATIVE}
 # What the compiler itself runs on, and what a program needs.
 LIBRARIES = ("kotlin-stdlib", "kotlinx-coroutines-core-jvm", "annotations-13.0")
 COMPILER = ("kotlin-preloader", "kotlin-compiler", "kotlin-reflect", "kotlin-script-runtime", *LIBRARIES)
@@ -52,10 +56,10 @@ class Program:
         return _kotlinc(Path(KOTLIN or ""), self.classes, out, files)
 
     def told(self, *arguments: object, **properties: object) -> list[dict[str, Any]]:
-        """What it prints, a line an object."""
+        """What it prints, a line an object; MNN prints lines of its own."""
         done = self.run(*arguments, **properties)
         assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,17 @@ class Generated:
         return (self.assets, self.home, runtime, delegate)
 
 
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"there is no {name} for the JVM here"))
+        for name, there in HAS.items()
+    ]
+)
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Each that can run behind the Kotlin here."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
 def kotlin(tmp_path_factory: pytest.TempPathFactory) -> Program:
     if KOTLIN is None or shutil.which("javac") is None:
@@ -92,30 +107,44 @@ def kotlin(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """A small network in INT8 for every runtime that can run here, in an app."""
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Bundle]:
+    """Fits a small network of net.py, for images of so many pixels a side, in INT8 for what can run here."""
     from pocketfit.contract import Contract, Crop, ShorterSide
     from pocketfit.pipeline import FitRequest, fit
-    from pocketfit.policy import ArtifactRef, default_policy
     from pocketfit.types import Precision
 
-    folder = tmp_path_factory.mktemp("generated")
-    fit(
-        FitRequest(
-            model=f"{HERE / 'net.py'}:build",
-            data=str(_photos(folder / "photos")),
-            out=folder / "bundle",
-            preprocess=Contract(
-                resize=ShorterSide(26), crop=Crop((24, 24)), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-            ),
-            targets=("onnxruntime", "litert", *(("ncnn",) if NCNN else ())),
-            precisions=(Precision.INT8,),
-            keep_all=True,
-            cache=folder / "cache",
+    def build(name: str, side: int) -> Bundle:
+        folder = tmp_path_factory.mktemp("fitted")
+        fit(
+            FitRequest(
+                model=f"{HERE / 'net.py'}:{name}",
+                data=str(_photos(folder / "photos")),
+                out=folder / "bundle",
+                preprocess=Contract(
+                    resize=ShorterSide(side + 2),
+                    crop=Crop((side, side)),
+                    mean=(0.485, 0.456, 0.406),
+                    std=(0.229, 0.224, 0.225),
+                ),
+                targets=("onnxruntime", "litert", *NATIVE),
+                precisions=(Precision.INT8,),
+                keep_all=True,
+                cache=folder / "cache",
+            )
         )
-    )
-    _for_older_onnxruntime(folder / "bundle")
-    source = read_bundle(folder / "bundle")
+        _for_older_onnxruntime(folder / "bundle")
+        return read_bundle(folder / "bundle")
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def generated(fitted: Callable[[str, int], Bundle], tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """One network in an app, with a policy beside it."""
+    from pocketfit.policy import ArtifactRef, default_policy
+
+    folder = tmp_path_factory.mktemp("generated")
+    source = fitted("build", 24)
     policy = default_policy([ArtifactRef(one.runtime, one.precision) for one in source.manifest.artifacts])
     write_app(App(Platform.ANDROID, source, policy), folder / "app")
     return Generated(source, folder / "app/pocketfit/src/main/assets", folder / "home")
@@ -139,9 +168,9 @@ def _kotlinc(home: Path, classes: Sequence[str], out: Path, files: list[Path]) -
 
 
 def _native(folder: Path) -> Path:
-    """The C++ of the module, with ncnn where that is there."""
+    """The C++ of the module, with the runtimes that are there."""
     folder.mkdir()
-    if NCNN is None or shutil.which("cmake") is None:
+    if not NATIVE or shutil.which("cmake") is None:
         return folder
     java = Path(shutil.which("javac") or "").resolve().parents[1] / "include"
     flags = f"-I{java} -I{java / 'linux'} -Werror"
@@ -151,7 +180,8 @@ def _native(folder: Path) -> Path:
             copied = cpp / PurePosixPath(*name.parts[name.parts.index("cpp") + 1 :])
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copied)
-    _run(["cmake", "-S", str(cpp), "-B", str(folder), f"-DPOCKETFIT_NCNN={NCNN}", f"-DCMAKE_CXX_FLAGS={flags}"])
+    named = [f"-DPOCKETFIT_{name.upper()}={home}" for name, home in NATIVE.items()]
+    _run(["cmake", "-S", str(cpp), "-B", str(folder), *named, f"-DCMAKE_CXX_FLAGS={flags}"])
     _run(["cmake", "--build", str(folder)])
     return folder
 

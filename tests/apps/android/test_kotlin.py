@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,6 @@ from pocketfit.runtimes import get_runtime
 pytestmark = pytest.mark.slow
 
 HEIGHT, WIDTH = 30, 40
-HAS = {"litert": True, "onnxruntime": "POCKETFIT_ORT_JAR" in os.environ, "ncnn": "POCKETFIT_NCNN" in os.environ}
-RUNTIMES = [
-    pytest.param(name, marks=pytest.mark.skipif(not there, reason=f"there is no {name} for the JVM here"))
-    for name, there in HAS.items()
-]
 # LiteRT is the same library. The others are other builds than Python's, so that a sum may be added in another order; a
 # step of the INT8 output, which a rounding that falls the other way costs, is some 1e-3.
 STEP = 2e-3
@@ -56,7 +50,6 @@ def compare(told, outputs, answers, runtime: str):
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_bitmap_is_classified(kotlin, generated, tmp_path: Path, runtime, orientation):
     path, values = noise(tmp_path, HEIGHT * WIDTH * 4)
     image = values.reshape(HEIGHT, WIDTH, 4)[..., :3]
@@ -93,7 +86,6 @@ def test_without_the_accelerator_the_cpu_answers_and_it_is_told(kotlin, generate
     assert told["outputs"] == plain["outputs"]
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_app_tests_itself(kotlin, generated, runtime):
     told = kotlin.told("selftest", *generated.arguments(runtime))
     checks = {one["name"]: one for one in told}

@@ -6,28 +6,31 @@ import com.sun.management.ThreadMXBean
 import java.io.File
 import java.lang.management.ManagementFactory
 import java.nio.ByteBuffer
+import kotlin.system.exitProcess
 import kotlinx.coroutines.runBlocking
 import pocketfit.Contract
 import pocketfit.Image
 import pocketfit.Json
-import pocketfit.Policy
 import pocketfit.PocketfitException
+import pocketfit.Policy
 import pocketfit.Reading
+import pocketfit.Trust
 import pocketfit.android.Answers
+import pocketfit.android.BitmapImage
 import pocketfit.android.CameraFrame
 import pocketfit.android.DeviceSensors
 import pocketfit.android.Pocketfit
 import pocketfit.engine.Artifact
 import pocketfit.engine.CPU
 import pocketfit.engine.Engine
+import pocketfit.engine.EngineFactory
 import pocketfit.engine.EngineOptions
 import pocketfit.engine.Engines
-import pocketfit.engine.EngineFactory
 import pocketfit.engine.Threads
 import pocketfit.run.Deployment
+import pocketfit.run.Handover
 import pocketfit.run.Model
 import pocketfit.run.Outcome
-import kotlin.system.exitProcess
 
 /** What an app does, step by step: FUNCTION ARGUMENTS. Prints JSON. */
 fun main(arguments: Array<String>) {
@@ -36,6 +39,7 @@ fun main(arguments: Array<String>) {
         when (arguments[0]) {
             "classify" -> classify(rest)
             "camera" -> camera(rest)
+            "switch" -> switch(rest)
             "selftest" -> selfTest(rest)
             "benchmark" -> withApp(rest) { println(it.benchmark(runs = 3, threads = listOf(1, 2))) }
             "policy" -> policy(rest)
@@ -58,16 +62,20 @@ private class Only(
     fun engines() = Engines(Engines.BUILT_IN.filterKeys { it == runtime })
 }
 
-/** ASSETS HOME RUNTIME DELEGATE, an app's two folders and how it is to run. */
+/** ASSETS HOME RUNTIME DELEGATE, an app's two folders and how it is to run; properties say whom it trusts. */
 private fun withApp(
     arguments: List<String>,
+    handover: Handover = Handover { _, _, _ -> },
     use: suspend (Pocketfit) -> Unit,
 ) = runBlocking {
     val (assets, home, runtime, delegate) = arguments
     val options = EngineOptions(delegate.takeIf { it != CPU }, 1)
-    val app = Pocketfit.open(StandIn(File(assets), File(home)), options, Only(runtime).engines())
+    val trust = Trust(key("public.key"), System.getProperty("least.release", "0").toLong(), key("model.key"))
+    val app = Pocketfit.open(StandIn(File(assets), File(home)), options, Only(runtime).engines(), trust, handover)
     app.use { use(it) }
 }
+
+private fun key(property: String): ByteArray? = System.getProperty(property)?.let(Trust::key)
 
 /** … PIXELS WIDTH HEIGHT ORIENTATION: pixels are RGBA. */
 private fun classify(arguments: List<String>) =
@@ -77,6 +85,28 @@ private fun classify(arguments: List<String>) =
         val bitmap = Bitmap(width.toInt(), height.toInt(), bytes, Bitmap.Config.ARGB_8888)
         print(it.classify(bitmap, orientation.toInt()), it.model)
     }
+
+/** … PIXELS WIDTH HEIGHT: first answers by day, then at night, then by day again, with the swaps between them. */
+private fun switch(arguments: List<String>) {
+    val (pixels, width, height) = arguments.drop(4)
+    val bitmap = Bitmap(width.toInt(), height.toInt(), File(pixels).readBytes(), Bitmap.Config.ARGB_8888)
+    val image = BitmapImage().take(bitmap)
+    val told =
+        Handover { from, to, reset ->
+            println("{\"from\": ${from?.let { "\"$it\"" }}, \"to\": \"$to\", \"reset\": $reset}")
+        }
+    withApp(arguments, told) { app ->
+        val read = { model: Model -> print(Answers.of(model), model) }
+        for (scene in listOf("day", "night", "day")) {
+            app.scene = scene
+            val end = System.nanoTime() + PATIENCE
+            while (app.frame(image, 1, read) != Outcome.FRESH) {
+                check(System.nanoTime() < end) { "no answer of ${app.variant}: ${app.failure}" }
+                Thread.sleep(5)
+            }
+        }
+    }
+}
 
 /** … NV21 WIDTH HEIGHT ROTATION. */
 private fun camera(arguments: List<String>) =
@@ -126,18 +156,23 @@ private fun print(
     found: Answers,
     model: Model?,
 ) {
-    val classes = found.answers.joinToString { "{\"index\": ${it.index}, \"label\": \"${it.label}\", \"score\": ${it.score}}" }
+    val classes =
+        found.answers.joinToString {
+            "{\"index\": ${it.index}, \"label\": \"${it.label}\", \"score\": ${it.score}}"
+        }
+    val artifact = model?.artifact
     println(
         "{\"answers\": [$classes], \"outputs\": [${found.outputs.joinToString { it.contentToString() }}], " +
-            "\"runtime\": \"${model?.artifact?.runtime}\", \"device\": \"${model?.device}\", " +
-            "\"fallback\": ${model?.fallback != null}}",
+            "\"runtime\": \"${artifact?.runtime}\", \"variant\": \"${artifact?.bundle?.name()}\", " +
+            "\"device\": \"${model?.device}\", \"fallback\": ${model?.fallback != null}}",
     )
 }
 
 private fun selfTest(arguments: List<String>) =
     withApp(arguments) { app ->
         app.selfTest().forEach {
-            println("{\"name\": \"${it.name}\", \"passed\": ${it.passed}, \"total\": ${it.total}, \"told\": \"${it.told}\"}")
+            val counts = "\"passed\": ${it.passed}, \"total\": ${it.total}"
+            println("{\"name\": \"${it.name}\", $counts, \"told\": \"${it.told}\"}")
         }
     }
 
@@ -181,7 +216,8 @@ private fun policy(arguments: List<String>) {
             deployment.start()
             for (status in listOf(0, 4, 0)) {
                 context.power.become(status)
-                println("{\"status\": $status, \"outcomes\": ${settle(deployment)}, \"variant\": \"${deployment.variant}\"}")
+                val outcomes = settle(deployment)
+                println("{\"status\": $status, \"outcomes\": $outcomes, \"variant\": \"${deployment.variant}\"}")
             }
         }
     }
@@ -215,8 +251,11 @@ private fun print(
     reading: Reading,
 ) {
     sensors.read(reading)
-    val values = Reading::class.java.getDeclaredField("values").also { it.isAccessible = true }.get(reading) as LongArray
-    println(Reading.Sensor.values().joinToString(prefix = "{", postfix = "}") { "\"${it.name}\": ${values[it.ordinal]}" })
+    val field = Reading::class.java.getDeclaredField("values")
+    field.isAccessible = true
+    val values = field.get(reading) as LongArray
+    val told = Reading.Sensor.values().map { "\"${it.name}\": ${values[it.ordinal]}" }
+    println(told.joinToString(prefix = "{", postfix = "}"))
 }
 
 /** ASSETS HOME: bytes that a frame takes once all is warm, through all but a runtime. */
@@ -237,5 +276,6 @@ private fun allocated(arguments: List<String>) {
     }
 }
 
+private const val PATIENCE = 60_000_000_000L
 private const val WARM = 300
 private const val FRAMES = 300

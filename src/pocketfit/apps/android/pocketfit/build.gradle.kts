@@ -5,9 +5,17 @@ plugins {
     id("org.jetbrains.kotlin.android")
 }
 
-// What the bundle has artifacts for is built in, and nothing else.
-val manifest = JsonSlurper().parse(file("src/main/assets/pocketfit/bundle/manifest.json")) as Map<*, *>
-val runtimes = (manifest["artifacts"] as List<*>).map { (it as Map<*, *>)["runtime"] as String }.toSet()
+// What the bundle and its variants have artifacts for is built in, and nothing else.
+fun manifest(folder: String) =
+    JsonSlurper().parse(file("src/main/assets/pocketfit/bundle/$folder/manifest.json")) as Map<*, *>
+
+fun runtimesOf(folder: String): List<String> {
+    val artifacts = manifest(folder)["artifacts"] as List<*>
+    return artifacts.map { (it as Map<*, *>)["runtime"] as String }
+}
+
+val variants = (manifest(".")["variants"] as Map<*, *>?).orEmpty().values.map { it as String }
+val runtimes = (runtimesOf(".") + variants.flatMap(::runtimesOf)).toSet()
 val native = runtimes.intersect(setOf("ncnn", "mnn"))
 
 android {
@@ -58,14 +66,16 @@ kotlin {
 
 dependencies {
     api("org.jetbrains.kotlinx:kotlinx-coroutines-android:1.10.2")
-    val libraries = mapOf(
-        "litert" to listOf(
-            "com.google.ai.edge.litert:litert:1.4.0",
-            "com.google.ai.edge.litert:litert-gpu:1.4.0",
-            "com.google.ai.edge.litert:litert-gpu-api:1.4.0",
-        ),
-        "onnxruntime" to listOf("com.microsoft.onnxruntime:onnxruntime-android:1.23.0"),
-    )
+    val libraries =
+        mapOf(
+            "litert" to
+                listOf(
+                    "com.google.ai.edge.litert:litert:1.4.0",
+                    "com.google.ai.edge.litert:litert-gpu:1.4.0",
+                    "com.google.ai.edge.litert:litert-gpu-api:1.4.0",
+                ),
+            "onnxruntime" to listOf("com.microsoft.onnxruntime:onnxruntime-android:1.23.0"),
+        )
     for ((runtime, names) in libraries) {
         names.forEach { add(if (runtime in runtimes) "implementation" else "compileOnly", it) }
     }

@@ -87,9 +87,14 @@ public final class Bundle {
         return found;
     }
 
-    /** Where an artifact lies that a policy names. */
+    /** Where an artifact lies that a policy names; null where the bundle has no such variant. */
+    public Bundle find(Policy.ArtifactRef artifact) {
+        return at(artifact.bundle);
+    }
+
+    /** The same, where there has to be one. */
     public Bundle of(Policy.ArtifactRef artifact) {
-        Bundle found = at(artifact.bundle);
+        Bundle found = find(artifact);
         if (found == null) {
             throw new PocketfitException("the bundle has no variant in " + artifact.bundle);
         }
@@ -144,8 +149,12 @@ public final class Bundle {
      * <p>It is checked once more, for it may have been changed since the bundle was opened.
      */
     public String read(String part) throws IOException {
-        String file = manifest.at(part).string();
-        return new String(checkedBytes(file, manifest.at("files").at(file)), StandardCharsets.UTF_8);
+        return new String(content(manifest.at(part).string()), StandardCharsets.UTF_8);
+    }
+
+    /** A file that the manifest lists, as it lies there; it is checked once more, too. */
+    public byte[] content(String file) throws IOException {
+        return checkedBytes(file, manifest.at("files").at(file));
     }
 
     /** What is to be done to images and outputs. */

@@ -8,4 +8,8 @@ public final class OrtEnvironment {
     public OrtSession createSession(String path, OrtSession.SessionOptions options) throws OrtException {
         throw new OrtException();
     }
+
+    public OrtSession createSession(byte[] model, OrtSession.SessionOptions options) throws OrtException {
+        throw new OrtException();
+    }
 }

@@ -76,8 +76,9 @@ final class BundleVectors {
         for (Policy.Variant variant : bundle.policy().variants) {
             boolean found = false;
             for (Policy.ArtifactRef one : variant.artifacts) {
-                Bundle where = bundle.of(one);
-                boolean isItsName = where.name().isEmpty() || bundle.variant(where.name()) == where;
+                Bundle where = bundle.find(one);
+                boolean isItsName =
+                        where != null && (where.name().isEmpty() || bundle.variant(where.name()) == where);
                 found |= isItsName && !where.files(one.runtime, one.precision).isEmpty();
             }
             variants.count(found, variant.name);

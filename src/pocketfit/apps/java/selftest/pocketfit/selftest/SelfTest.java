@@ -64,9 +64,9 @@ public final class SelfTest {
         return digits == null ? null : Trust.key(digits);
     }
 
-    /** Replays one bundle's folder or file of vectors, signed by anybody and encrypted for nobody. */
-    public static List<Suite> replay(File path) throws IOException {
-        return replay(path, Trust.NONE, false);
+    /** Replays an opened bundle, its models left out. */
+    public static List<Suite> replay(Bundle bundle) throws IOException {
+        return BundleVectors.replay(bundle, false);
     }
 
     private static List<Suite> replay(File path, Trust trust, boolean hasModelKey) throws IOException {

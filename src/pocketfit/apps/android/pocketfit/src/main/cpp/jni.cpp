@@ -33,6 +33,18 @@ std::vector<std::string> strings(JNIEnv* env, jobjectArray array) {
     return found;
 }
 
+std::vector<std::string> contents_of(JNIEnv* env, jobjectArray array) {
+    std::vector<std::string> found;
+    for (jsize i = 0; i < env->GetArrayLength(array); i++) {
+        auto content = static_cast<jbyteArray>(env->GetObjectArrayElement(array, i));
+        std::string bytes(static_cast<std::size_t>(env->GetArrayLength(content)), '\0');
+        env->GetByteArrayRegion(content, 0, env->GetArrayLength(content), reinterpret_cast<jbyte*>(bytes.data()));
+        found.push_back(std::move(bytes));
+        env->DeleteLocalRef(content);
+    }
+    return found;
+}
+
 std::vector<std::vector<int>> shapes_of(JNIEnv* env, jobjectArray array) {
     std::vector<std::vector<int>> found;
     for (jsize i = 0; i < env->GetArrayLength(array); i++) {
@@ -78,8 +90,9 @@ void write_outputs(JNIEnv* env, jobjectArray arrays, Net& net) {
 extern "C" {
 
 JNIEXPORT jlong JNICALL Java_pocketfit_engine_NativeNet_open(JNIEnv* env, jclass, jstring runtime, jobjectArray files,
-                                                             jobjectArray inputs, jobjectArray shapes,
-                                                             jobjectArray outputs, jint threads, jstring delegate) {
+                                                             jobjectArray contents, jobjectArray inputs,
+                                                             jobjectArray shapes, jobjectArray outputs, jint threads,
+                                                             jstring delegate) {
     try {
         const char* name = env->GetStringUTFChars(runtime, nullptr);
         const std::string asked(name);
@@ -88,6 +101,7 @@ JNIEXPORT jlong JNICALL Java_pocketfit_engine_NativeNet_open(JNIEnv* env, jclass
                         threads};
         const char* device = env->GetStringUTFChars(delegate, nullptr);
         request.delegate = device;
+        request.contents = contents_of(env, contents);
         env->ReleaseStringUTFChars(delegate, device);
         auto handle = std::make_unique<Handle>();
         handle->net = pocketfit::open_net(asked, request);

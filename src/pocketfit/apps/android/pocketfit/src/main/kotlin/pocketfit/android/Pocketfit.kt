@@ -4,12 +4,12 @@ import android.content.Context
 import android.graphics.Bitmap
 import android.os.Build
 import java.io.Closeable
-import java.io.File
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
 import pocketfit.Bundle
 import pocketfit.Image
 import pocketfit.Json
+import pocketfit.PocketfitException
 import pocketfit.Policy
 import pocketfit.Trust
 import pocketfit.engine.EngineOptions
@@ -18,6 +18,7 @@ import pocketfit.engine.artifacts
 import pocketfit.run.Check
 import pocketfit.run.Deployment
 import pocketfit.run.GoldenTest
+import pocketfit.run.Handover
 import pocketfit.run.Model
 import pocketfit.run.Outcome
 import pocketfit.run.Timing
@@ -34,7 +35,6 @@ import pocketfit.run.Timing
  * May be used from any thread; one image is run at a time.
  */
 class Pocketfit private constructor(
-    private val folder: File,
     private val bundle: Bundle,
     private val engines: Engines,
     private val deployment: Deployment,
@@ -44,6 +44,12 @@ class Pocketfit private constructor(
 
     /** The model in use, for what computes and why; it changes when a policy swaps variants. */
     val model: Model? get() = synchronized(deployment) { deployment.model }
+
+    /** Name of the policy's variant in use, or being opened. */
+    val variant: String? get() = synchronized(deployment) { deployment.variant }
+
+    /** Why the variant last asked for cannot be opened, so that frames wait in vain; null where it can. */
+    val failure: PocketfitException? get() = synchronized(deployment) { deployment.failure }
 
     /** For policies that look at the scene, such as "high-security". */
     var scene: String?
@@ -89,9 +95,9 @@ class Pocketfit private constructor(
 
     /** Whether this phone gives the answers that Pocketfit promised: vectors, and every artifact on golden inputs. */
     suspend fun selfTest(options: EngineOptions = EngineOptions()): List<Check> =
-        work { GoldenTest(folder, bundle, engines).run(options) }
+        work { GoldenTest(bundle, engines).run(options) }
 
-    /** Times the artifacts; the JSON is for `pocketfit measure --benchmark`. */
+    /** Times the artifacts of the bundle's first variant; the JSON is for `pocketfit measure --benchmark`. */
     suspend fun benchmark(
         delegates: List<String?> = listOf(null),
         threads: List<Int> = listOf(1),
@@ -118,25 +124,26 @@ class Pocketfit private constructor(
          * Opens the bundle below `assets/pocketfit`, checks all its files and opens the first model.
          *
          * @param options for artifacts that no policy says more of.
-         * @param trust who has to have signed the bundle, and its least release.
+         * @param trust who has to have signed the bundle, its least release, and the key of encrypted models.
+         * @param handover is told of every swap of variants, the first one included.
          */
         suspend fun open(
             context: Context,
             options: EngineOptions = EngineOptions(),
             engines: Engines = Engines(),
             trust: Trust = Trust.NONE,
+            handover: Handover = Handover { _, _, _ -> },
         ): Pocketfit =
             withContext(Dispatchers.IO) {
                 val assets = AssetFolder(context)
-                val folder = assets.bundle()
-                val bundle = Bundle.open(folder, trust)
+                val bundle = Bundle.open(assets.bundle(), trust)
                 val beside = assets.policy()?.let { Policy.fromJson(Json.parse(it)) }
                 val policy = beside ?: if (bundle.has("policy")) bundle.policy() else null
                 val sensors = DeviceSensors(context)
-                val deployment = Deployment(bundle, policy, engines, options, sensors)
+                val deployment = Deployment(bundle, policy, engines, options, sensors, handover)
                 try {
                     deployment.start()
-                    Pocketfit(folder, bundle, engines, deployment, sensors)
+                    Pocketfit(bundle, engines, deployment, sensors)
                 } catch (error: Exception) {
                     deployment.close()
                     sensors.close()

@@ -17,14 +17,24 @@ class Tensor internal constructor(
     val size: Int = shape.fold(1, Int::times)
 }
 
-/** One entry of a bundle's manifest; docs/bundle.md describes it. */
+/**
+ * One entry of a bundle's manifest; docs/bundle.md describes it.
+ *
+ * @param bundle that has it: one of several variants, each of which has a contract of its own.
+ */
 class Artifact internal constructor(
     json: Json,
-    val files: List<File>,
+    val bundle: Bundle,
 ) {
     val runtime: String = json.at("runtime").string()
     val precision: String = json.at("precision").string()
     val chosen: Boolean = json.at("chosen").bool()
+
+    /** What runtimes open by name, the main file first. */
+    val files: List<File> = bundle.files(runtime, precision)
+
+    /** Whether the files are to be opened by [contents] alone. */
+    val isEncrypted: Boolean = bundle.isEncrypted
     val inputs: List<Tensor> = tensors(json, "input")
     val outputs: List<Tensor> = tensors(json, "output")
 
@@ -35,22 +45,33 @@ class Artifact internal constructor(
     /** The accelerator that it was made for. */
     val delegate: String = option(json, "delegate") ?: CPU
 
+    /**
+     * What the files hold, checked once more and decrypted in memory; no file has it.
+     *
+     * @throws PocketfitException they are encrypted, and the bundle was opened without their key or with another one.
+     */
+    fun contents(): List<ByteArray> = bundle.load(runtime, precision).values.toList()
+
     /** Inputs that are nothing but zeros. */
     internal fun zeros(): Array<ByteBuffer> =
         Array(inputs.size) {
             directBuffer(if (inputs[it].dtype == "float32") Float.SIZE_BYTES * inputs[it].size else inputs[it].size)
         }
 
-    override fun toString(): String = "$runtime $precision"
+    override fun toString(): String =
+        listOf(bundle.name(), runtime, precision).filter { it.isNotEmpty() }.joinToString(" ")
 }
 
-/** All artifacts of a bundle, those to ship first. */
+/** All artifacts of a bundle, those to ship first; those of its variants lie in bundles of their own. */
 fun Bundle.artifacts(): List<Artifact> =
     manifest()
         .at("artifacts")
         .items()
-        .map { Artifact(it, files(it.at("runtime").string(), it.at("precision").string())) }
+        .map { Artifact(it, this) }
         .sortedByDescending { it.chosen }
+
+/** The bundle itself, and its other variants. */
+internal fun Bundle.variants(): List<Bundle> = listOf(this) + others().values
 
 private fun tensors(
     json: Json,

@@ -27,7 +27,7 @@ internal class LiteRtEngine(
     private val delegate = delegate(device)
     private val interpreter: Interpreter =
         try {
-            Interpreter(Bundle.map(artifact.files[0]), interpreterOptions(options))
+            Interpreter(model(artifact), interpreterOptions(options))
         } catch (error: Exception) {
             delegate?.close()
             throw error
@@ -72,6 +72,17 @@ internal class LiteRtEngine(
 
     private fun refuse(name: String): Nothing =
         throw PocketfitException("LiteRT has no delegate $name here; there is gpu, nnapi from Android 8.1, xnnpack")
+}
+
+/** Mapped where it lies open, so that nothing is copied. */
+private fun model(artifact: Artifact): ByteBuffer {
+    if (!artifact.isEncrypted) {
+        return Bundle.map(artifact.files[0])
+    }
+    val content = artifact.contents()[0]
+    val buffer = directBuffer(content.size).put(content)
+    buffer.toStart()
+    return buffer
 }
 
 /** An input; floats are quantized where the model takes integers. */
@@ -138,8 +149,15 @@ private class LiteRtOutput(
 /** Null for floats. */
 private fun quantization(tensor: org.tensorflow.lite.Tensor): Quantization? =
     when (tensor.dataType()) {
-        DataType.FLOAT32 -> null
-        DataType.INT8, DataType.UINT8 ->
+        DataType.FLOAT32 -> {
+            null
+        }
+
+        DataType.INT8, DataType.UINT8 -> {
             Quantization(tensor.quantizationParams().scale.toDouble(), tensor.quantizationParams().zeroPoint)
-        else -> throw PocketfitException("the model's ${tensor.name()} is ${tensor.dataType()}, which is not supported")
+        }
+
+        else -> {
+            throw PocketfitException("the model's ${tensor.name()} is ${tensor.dataType()}, which is not supported")
+        }
     }

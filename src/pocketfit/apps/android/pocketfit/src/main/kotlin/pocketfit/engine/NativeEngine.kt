@@ -19,6 +19,7 @@ internal class NativeEngine(
         NativeNet.open(
             artifact.runtime,
             artifact.files.map { it.path }.toTypedArray(),
+            if (artifact.isEncrypted) artifact.contents().toTypedArray() else emptyArray(),
             artifact.inputs.map { it.name }.toTypedArray(),
             artifact.inputs.map { it.shape }.toTypedArray(),
             artifact.outputs.map { it.name }.toTypedArray(),
@@ -43,11 +44,13 @@ internal object NativeNet {
         System.loadLibrary("pocketfit_engines")
     }
 
+    /** Where there are contents, the files are not read. */
     @JvmStatic
     @Suppress("LongParameterList")
     external fun open(
         runtime: String,
         files: Array<String>,
+        contents: Array<ByteArray>,
         inputs: Array<String>,
         shapes: Array<IntArray>,
         outputs: Array<String>,

@@ -19,7 +19,7 @@ internal class OrtEngine(
     override val device: String = options.delegate ?: CPU
 
     private val environment = OrtEnvironment.getEnvironment()
-    private val session = sessionOptions(options).use { environment.createSession(artifact.files[0].path, it) }
+    private val session = sessionOptions(options).use { open(artifact, it) }
     private val specs = artifact.inputs
     private val seen = arrayOfNulls<ByteBuffer>(specs.size)
     private val tensors = LinkedHashMap<String, OnnxTensor>()
@@ -50,6 +50,16 @@ internal class OrtEngine(
         session.close()
     }
 
+    private fun open(
+        artifact: Artifact,
+        how: OrtSession.SessionOptions,
+    ): OrtSession =
+        if (artifact.isEncrypted) {
+            environment.createSession(artifact.contents()[0], how)
+        } else {
+            environment.createSession(artifact.files[0].path, how)
+        }
+
     /** ONNX Runtime reads the buffer itself, so a tensor is needed for every buffer, but not for every frame. */
     private fun wrap(
         index: Int,
@@ -73,14 +83,21 @@ internal class OrtEngine(
         told.setInterOpNumThreads(1)
         told.setIntraOpNumThreads(options.threadCount)
         when (device) {
-            CPU -> Unit
-            "nnapi" -> told.addNnapi()
+            CPU -> {}
+
+            "nnapi" -> {
+                told.addNnapi()
+            }
+
             "xnnpack" -> {
                 // It has threads of its own: with as many here, they would fight over the cores.
                 told.addXnnpack(mapOf("intra_op_num_threads" to options.threadCount.toString()))
                 told.setIntraOpNumThreads(1)
             }
-            else -> throw PocketfitException("ONNX Runtime has no delegate $device here; there is nnapi, xnnpack")
+
+            else -> {
+                throw PocketfitException("ONNX Runtime has no delegate $device here; there is nnapi, xnnpack")
+            }
         }
         return told
     }

@@ -35,6 +35,21 @@ fun interface Sensors {
     fun read(reading: Reading)
 }
 
+/** What an app keeps from frame to frame, such as tracks and smoothed scores, when another variant takes over. */
+fun interface Handover {
+    /**
+     * The variant [from] is closed, and [to] is being opened; called on the thread of the frame.
+     *
+     * @param from null for the first variant.
+     * @param reset whether the policy has what is kept begun anew; else it goes on with the new variant's answers.
+     */
+    fun swap(
+        from: String?,
+        to: String,
+        reset: Boolean,
+    )
+}
+
 /**
  * Runs a bundle frame by frame as its policy says; without a policy, the artifact to ship whose runtime is there.
  *
@@ -47,6 +62,7 @@ class Deployment(
     private val engines: Engines = Engines(),
     private val options: EngineOptions = EngineOptions(),
     private val sensors: Sensors = Sensors { },
+    private val handover: Handover = Handover { _, _, _ -> },
 ) : Closeable {
     /** The model in use; null while the first one is opened. */
     var model: Model? = null
@@ -64,7 +80,6 @@ class Deployment(
     @Volatile
     var scene: String? = null
 
-    private val artifacts = bundle.artifacts()
     private val engine = policy?.let(::PolicyEngine)
     private val reading = Reading()
     private val loader: ExecutorService = Executors.newSingleThreadExecutor()
@@ -134,33 +149,40 @@ class Deployment(
         sensors.read(reading)
         val decision = policyEngine.step(reading)
         if (decision.command == Decision.Command.SWAP) {
-            swap(decision.variant)
+            swap(decision.variant, decision.reset)
         }
         return decision.action
     }
 
     private fun decideWithoutPolicy(): Decision.Action {
         if (model == null && loading == null && failure == null) {
-            load(artifacts, options)
+            load(bundle::artifacts, options)
         }
         return Decision.Action.INFER
     }
 
-    private fun swap(index: Int) {
+    private fun swap(
+        index: Int,
+        reset: Boolean,
+    ) {
         val next = checkNotNull(policy).variants[index]
         val threads = if (next.threads > 0) next.threads else options.threads
+        val before = variant
         variant = next.name
-        load(named(next), EngineOptions(next.delegate, threads))
+        load({ named(next) }, EngineOptions(next.delegate, threads))
+        handover.swap(before, next.name, reset)
     }
 
+    /** Those that there are: a policy may name artifacts that only other apps' bundles have. */
     private fun named(variant: Policy.Variant): List<Artifact> =
-        variant.artifacts.filter { it.bundle == "." }.mapNotNull { wanted ->
-            artifacts.firstOrNull { it.runtime == wanted.runtime && it.precision == wanted.precision }
+        variant.artifacts.mapNotNull { wanted ->
+            val home = bundle.find(wanted)
+            home?.artifacts()?.firstOrNull { it.runtime == wanted.runtime && it.precision == wanted.precision }
         }
 
     /** The old model is closed first: two at once may not fit into memory. */
     private fun load(
-        candidates: List<Artifact>,
+        candidates: () -> List<Artifact>,
         how: EngineOptions,
     ) {
         val before = model
@@ -171,7 +193,7 @@ class Deployment(
             loader.submit<Model> {
                 before?.close()
                 unfinished?.let { runCatching { it.get().close() } }
-                open(candidates, how)
+                open(candidates(), how)
             }
     }
 
@@ -182,7 +204,7 @@ class Deployment(
         val reasons = mutableListOf<String>()
         for (artifact in candidates) {
             try {
-                return Model(bundle, artifact, engines.open(artifact, how))
+                return Model(artifact, engines.open(artifact, how))
             } catch (error: PocketfitException) {
                 reasons += "$artifact: ${error.message}"
             }

@@ -1,6 +1,5 @@
 package pocketfit.run
 
-import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.FloatBuffer
@@ -14,6 +13,7 @@ import pocketfit.engine.Engines
 import pocketfit.engine.Tensor
 import pocketfit.engine.artifacts
 import pocketfit.engine.directBuffer
+import pocketfit.engine.variants
 import pocketfit.selftest.SelfTest
 
 /**
@@ -34,20 +34,27 @@ data class Check(
 
 /** What Pocketfit wrote for this bundle, replayed here: its vectors, and every artifact on the golden inputs. */
 class GoldenTest(
-    private val folder: File,
     private val bundle: Bundle,
     private val engines: Engines = Engines(),
+) {
+    fun run(options: EngineOptions = EngineOptions()): List<Check> =
+        vectors() + bundle.variants().flatMap { GoldenRun(it, engines).run(options) }
+
+    private fun vectors(): List<Check> =
+        SelfTest.replay(bundle).map {
+            Check(it.name, it.passed, it.total, if (it.passed == it.total) "" else "differs")
+        }
+}
+
+/** The artifacts of one variant. */
+private class GoldenRun(
+    private val bundle: Bundle,
+    private val engines: Engines,
 ) {
     private val golden = bundle.manifest().at("golden")
     private val inputs = array(golden.at("inputs"))
 
-    fun run(options: EngineOptions = EngineOptions()): List<Check> =
-        vectors() + bundle.artifacts().map { replay(it, options) }
-
-    private fun vectors(): List<Check> =
-        SelfTest.replay(folder).map {
-            Check(it.name, it.passed, it.total, if (it.passed == it.total) "" else "differs")
-        }
+    fun run(options: EngineOptions): List<Check> = bundle.artifacts().map { replay(it, options) }
 
     private fun replay(
         artifact: Artifact,
@@ -118,7 +125,7 @@ class GoldenTest(
     }
 
     private fun array(told: Json): FloatBuffer {
-        val bytes = File(folder, told.at("file").string()).readBytes()
+        val bytes = bundle.content(told.at("file").string())
         return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer()
     }
 }

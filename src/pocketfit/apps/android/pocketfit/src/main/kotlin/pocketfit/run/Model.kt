@@ -2,7 +2,6 @@ package pocketfit.run
 
 import java.io.Closeable
 import java.nio.ByteBuffer
-import pocketfit.Bundle
 import pocketfit.Contract
 import pocketfit.Image
 import pocketfit.Postprocessor
@@ -16,11 +15,10 @@ import pocketfit.engine.Opened
  * Once images of one size have come, nothing is allocated here; what a runtime allocates is its own.
  */
 class Model(
-    private val bundle: Bundle,
     val artifact: Artifact,
     private val opened: Opened,
 ) : Closeable {
-    val contract: Contract = bundle.contract()
+    val contract: Contract = artifact.bundle.contract()
 
     /** Classes or boxes of the last image, the best first; empty where the contract says nothing of outputs. */
     val answers: Postprocessor = Postprocessor(contract)
@@ -62,19 +60,26 @@ class Model(
 
     private fun read(preprocessor: Preprocessor) {
         when (contract.output) {
-            Contract.Output.CLASSES -> answers.classes(outputs[0])
+            Contract.Output.CLASSES -> {
+                answers.classes(outputs[0])
+            }
+
             Contract.Output.BOXES -> {
                 val classes = outputs[1].size / (outputs[0].size / SIDES)
                 answers.boxes(outputs[0], outputs[1], classes, preprocessor.placement())
             }
-            Contract.Output.EMBEDDING -> embedding = answers.embedding(outputs[0])
-            else -> Unit
+
+            Contract.Output.EMBEDDING -> {
+                embedding = answers.embedding(outputs[0])
+            }
+
+            else -> {}
         }
     }
 
     /** The contract for its own kind of image; else with pixels, or with planes as Android's camera gives them. */
     private fun contractFor(format: Contract.Format): Contract {
-        val own = bundle.contract()
+        val own = artifact.bundle.contract()
         if (own.isYuv != (format == Contract.Format.NV21)) {
             own.input = format
             own.matrix = Contract.Matrix.BT601

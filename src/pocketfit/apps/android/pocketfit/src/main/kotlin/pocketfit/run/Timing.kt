@@ -112,10 +112,12 @@ class Timing(
 }
 
 private fun quoted(text: String): String =
-    text.fold(StringBuilder("\"")) { line, sign ->
-        when {
-            sign == '"' || sign == '\\' -> line.append('\\').append(sign)
-            sign < ' ' -> line.append(' ')
-            else -> line.append(sign)
-        }
-    }.append('"').toString()
+    text
+        .fold(StringBuilder("\"")) { line, sign ->
+            when {
+                sign == '"' || sign == '\\' -> line.append('\\').append(sign)
+                sign < ' ' -> line.append(' ')
+                else -> line.append(sign)
+            }
+        }.append('"')
+        .toString()

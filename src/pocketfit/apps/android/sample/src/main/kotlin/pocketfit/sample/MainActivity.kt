@@ -96,9 +96,11 @@ class MainActivity : Activity() {
     }
 
     private fun orientation(picture: Uri): Int =
-        contentResolver.openInputStream(picture)?.use {
-            ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
-        }?.takeIf { it > 0 } ?: 1
+        contentResolver
+            .openInputStream(picture)
+            ?.use {
+                ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, 1)
+            }?.takeIf { it > 0 } ?: 1
 
     private fun words(found: Answers): String =
         when {

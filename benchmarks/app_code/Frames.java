@@ -29,7 +29,8 @@ public final class Frames implements FrameRunner.Work<byte[]> {
             long usedBefore = used;
             offer(camera, frames);
             long more = allocated(ids) - before;
-            System.out.println("{\"bytes\": " + more + ", \"frames\": " + frames + ", \"run\": " + (used - usedBefore) + "}");
+            System.out.println(
+                    "{\"bytes\": " + more + ", \"frames\": " + frames + ", \"run\": " + (used - usedBefore) + "}");
         }
     }
 

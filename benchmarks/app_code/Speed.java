@@ -25,7 +25,8 @@ public final class Speed {
             buffer.put(i, (byte) (state >>> 24));
         }
         Image image = Image.yuv(buffer, height, width, Contract.Format.NV21, 0);
-        Preprocessor preprocessor = new Preprocessor(Contract.fromJson(Json.parse(Bundle.text(new File(arguments[0])))));
+        Preprocessor preprocessor =
+                new Preprocessor(Contract.fromJson(Json.parse(Bundle.text(new File(arguments[0])))));
         double[] milliseconds = new double[frames];
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         long thread = Thread.currentThread().getId();

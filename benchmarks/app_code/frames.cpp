@@ -21,7 +21,8 @@ int main(int, char** arguments) {
     using Buffer = std::array<char, 64>;
     const int frames = std::atoi(arguments[1]);
     std::atomic<int64_t> used{0};
-    pocketfit::FrameRunner<Buffer> runner([](Buffer& buffer) { buffer[1]++; }, [&used](int64_t) { used++; }, {}, {0, 16'666, INT32_MAX});
+    pocketfit::FrameRunner<Buffer> runner([](Buffer& buffer) { buffer[1]++; }, [&used](int64_t) { used++; }, {},
+                                          {0, 16'666, INT32_MAX});
     pocketfit::Decision infer;
     infer.action = pocketfit::Action::infer;
     auto offer = [&runner, &infer](int count) {
@@ -35,6 +36,5 @@ int main(int, char** arguments) {
     int64_t used_before = used;
     offer(frames);
     size_t more = allocated - before;
-    std::cout << "{\"bytes\": " << more << ", \"frames\": " << frames
-              << ", \"run\": " << used - used_before << "}\n";
+    std::cout << "{\"bytes\": " << more << ", \"frames\": " << frames << ", \"run\": " << used - used_before << "}\n";
 }

@@ -23,7 +23,8 @@ int main(int, char** arguments) {
     std::vector<uint8_t> buffer(static_cast<size_t>(height * width * 3 / 2));
     uint32_t state = 1;
     for (uint8_t& byte : buffer) byte = static_cast<uint8_t>((state = 1664525u * state + 1013904223u) >> 24);
-    pocketfit::Preprocessor preprocessor(pocketfit::Contract::from_json(pocketfit::Json::parse(pocketfit::read_file(arguments[1]))));
+    pocketfit::Preprocessor preprocessor(
+        pocketfit::Contract::from_json(pocketfit::Json::parse(pocketfit::read_file(arguments[1]))));
     std::vector<double> milliseconds(static_cast<size_t>(frames));
     size_t before = 0;
     for (int frame = -warm_up; frame < frames; frame++) {

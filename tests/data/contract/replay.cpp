@@ -1,5 +1,5 @@
-// The preprocessing contract in C++, written after docs/preprocessing.md alone. Reads one case a line: the name of a step,
-// then its numbers; writes what comes out, one line a case.
+// The preprocessing contract in C++, written after docs/preprocessing.md alone. Reads one case a line: the name of a
+// step, then its numbers; writes what comes out, one line a case.
 
 #include <algorithm>
 #include <cmath>
@@ -104,7 +104,8 @@ static Taps taps_of(const std::string& kernel, bool antialias, int n, int m) {
     return antialias || kernel == "box" ? wide(kernel, n, m) : plain(kernel, n, m);
 }
 
-static std::vector<int32_t> weigh(const std::vector<int32_t>& values, const Taps& taps, int outer_count, int n, int stride) {
+static std::vector<int32_t> weigh(const std::vector<int32_t>& values, const Taps& taps, int outer_count, int n,
+                                  int stride) {
     int m = static_cast<int>(taps.of.size());
     std::vector<int32_t> sums(static_cast<size_t>(outer_count) * m * stride);
     for (int o = 0; o < outer_count; o++)
@@ -144,8 +145,10 @@ static Bytes yuv(std::istream& in) {
     in >> format >> matrix >> range >> h >> w >> stride >> length;
     Bytes data(length);
     for (auto& value : data) in >> value;
-    static const int constants[4][5] = {{65536, 91881, 22553, 46802, 116130}, {76309, 104597, 25675, 53279, 132201},
-                                        {65536, 103206, 12276, 30679, 121609}, {76309, 117489, 13975, 34925, 138438}};
+    static const int constants[4][5] = {{65536, 91881, 22553, 46802, 116130},
+                                        {76309, 104597, 25675, 53279, 132201},
+                                        {65536, 103206, 12276, 30679, 121609},
+                                        {76309, 117489, 13975, 34925, 138438}};
     const int* c = constants[2 * (matrix == "bt709") + (range == "limited")];
     int row = stride ? stride : w, half = (row + 1) / 2, chroma = stride ? stride : 2 * half, step = 2;
     int u = row * h + (format == "nv21"), v = row * h + (format == "nv12");
@@ -240,9 +243,13 @@ int main() {
     for (std::string line, step; std::getline(std::cin, line);) {
         std::istringstream in(line);
         in >> step;
-        Bytes found = step == "resize" ? resize(in) : step == "yuv" ? yuv(in) : step == "luma" ? luma(in)
-                    : step == "orientation" ? orientation(in) : step == "table" ? table(in)
-                    : step == "letterbox" ? letterbox(in) : shorter_side(in);
+        Bytes found = step == "resize"        ? resize(in)
+                      : step == "yuv"         ? yuv(in)
+                      : step == "luma"        ? luma(in)
+                      : step == "orientation" ? orientation(in)
+                      : step == "table"       ? table(in)
+                      : step == "letterbox"   ? letterbox(in)
+                                              : shorter_side(in);
         for (size_t i = 0; i < found.size(); i++) std::cout << (i ? " " : "") << found[i];
         std::cout << "\n";
     }

@@ -53,7 +53,8 @@ pocketfit::Request request_for(const Bundle& bundle, const Json& artifact, const
     for (const Json& input : tensors(artifact, "input")) {
         request.inputs.push_back(input.at("name").string());
         request.shapes.emplace_back();
-        for (const Json& side : input.at("shape").items()) request.shapes.back().push_back(static_cast<int>(side.integer()));
+        for (const Json& side : input.at("shape").items())
+            request.shapes.back().push_back(static_cast<int>(side.integer()));
     }
     for (const Json& output : tensors(artifact, "output")) request.outputs.push_back(output.at("name").string());
     for (pocketfit::ModelFile& file :
@@ -111,7 +112,8 @@ void replay(const Bundle& bundle, const Options& options, Count& count) {
         // Said once it is known: some runtimes print lines of their own.
         try {
             const double off = difference(bundle, artifact, options), allowed = artifact.at("tolerance").number();
-            std::cout << name << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS") << "\n";
+            std::cout << name << "off by " << off << ", allowed " << allowed << (off <= allowed ? "" : ": DIFFERS")
+                      << "\n";
             (off <= allowed ? count.passed : count.failed)++;
         } catch (const pocketfit::MissingRuntime& missing) {
             std::cout << name << "not run, " << missing.what() << "\n";

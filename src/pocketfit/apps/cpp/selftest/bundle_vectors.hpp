@@ -13,7 +13,8 @@ inline bool same_hash(const void* data, size_t bytes, const Json& expected) {
     return hash.hex() == expected.at("sha256").string();
 }
 
-inline pocketfit::Image image_of(const std::vector<uint8_t>& bytes, int height, int width, int stride, pocketfit::Format format) {
+inline pocketfit::Image image_of(const std::vector<uint8_t>& bytes, int height, int width, int stride,
+                                 pocketfit::Format format) {
     if (format >= pocketfit::Format::nv21)
         return pocketfit::Image::yuv(bytes.data(), bytes.size(), height, width, format, stride);
     return pocketfit::Image::pixels(bytes.data(), height, width, format);
@@ -52,9 +53,11 @@ inline bool replay_answer(const Json& answer, pocketfit::Postprocessor& postproc
     }
     const auto& size = answer.at("image").items();
     std::vector<float> scores = output_of(outputs.at(1), true);
-    pocketfit::Placement where = pocketfit::place({static_cast<int>(size[0].integer()), static_cast<int>(size[1].integer())}, contract);
+    pocketfit::Placement where =
+        pocketfit::place({static_cast<int>(size[0].integer()), static_cast<int>(size[1].integer())}, contract);
     size_t count = first.size() / 4;
-    return same_answers(postprocessor.boxes(first.data(), scores.data(), count, scores.size() / count, where), expected, contract);
+    return same_answers(postprocessor.boxes(first.data(), scores.data(), count, scores.size() / count, where), expected,
+                        contract);
 }
 
 // Every file of every artifact, opened as an app does; nothing where it is encrypted and there is no key.
@@ -63,7 +66,8 @@ inline std::vector<Suite> replay_models(const pocketfit::Bundle& bundle, const s
     if (bundle.is_encrypted() && !key) return {};
     for (const Json& artifact : bundle.manifest().at("artifacts").items()) {
         const std::string &runtime = artifact.at("runtime").string(), &precision = artifact.at("precision").string();
-        for (const pocketfit::ModelFile& file : bundle.load(runtime, precision, key)) models.count(!file.bytes.empty(), file.name);
+        for (const pocketfit::ModelFile& file : bundle.load(runtime, precision, key))
+            models.count(!file.bytes.empty(), file.name);
     }
     return {models};
 }

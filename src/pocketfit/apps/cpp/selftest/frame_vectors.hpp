@@ -12,8 +12,10 @@ inline pocketfit::Decision decision_of(const Json& columns, size_t event) {
     static const std::string actions[] = {"infer", "skip", "wait", "warm_up"}, commands[] = {"none", "drain", "swap"};
     auto cell = [&columns, event](const char* name) -> const Json& { return columns.at(name).items()[event]; };
     pocketfit::Decision decision;
-    decision.action = static_cast<pocketfit::Action>(std::find(actions, actions + 4, cell("action").string()) - actions);
-    decision.command = static_cast<pocketfit::Command>(std::find(commands, commands + 3, cell("command").string()) - commands);
+    decision.action =
+        static_cast<pocketfit::Action>(std::find(actions, actions + 4, cell("action").string()) - actions);
+    decision.command =
+        static_cast<pocketfit::Command>(std::find(commands, commands + 3, cell("command").string()) - commands);
     decision.drop_pending = cell("drop_pending").boolean();
     return decision;
 }
@@ -21,10 +23,10 @@ inline pocketfit::Decision decision_of(const Json& columns, size_t event) {
 inline bool same_step(const pocketfit::Step& step, const Json& columns, size_t event) {
     static constexpr const char* outcomes[] = {"start", "keep", "skip", "early", "use", "warm_up", "discard"};
     auto cell = [&columns, event](const char* name) -> const Json& { return columns.at(name).items()[event]; };
-    return outcomes[static_cast<int>(step.outcome)] == cell("outcome").string() && step.start == cell("start").integer() &&
-           step.buffer == cell("buffer").integer() && step.warm_up == cell("warm_up").boolean() &&
-           step.displaced == cell("displaced").integer() && step.late == cell("late").boolean() &&
-           step.fill == cell("fill").integer();
+    return outcomes[static_cast<int>(step.outcome)] == cell("outcome").string() &&
+           step.start == cell("start").integer() && step.buffer == cell("buffer").integer() &&
+           step.warm_up == cell("warm_up").boolean() && step.displaced == cell("displaced").integer() &&
+           step.late == cell("late").boolean() && step.fill == cell("fill").integer();
 }
 
 inline bool replay_camera(const Json& test) {
@@ -35,7 +37,8 @@ inline bool replay_camera(const Json& test) {
         int64_t time = events.at("time_us").items()[i].integer();
         bool ended = events.at("action").items()[i].is_null();
         pocketfit::Step step = ended ? scheduler.finish(time) : scheduler.arrive(time, decision_of(events, i));
-        if (!same_step(step, steps, i) || scheduler.frame_us() != test.at("frame_us").items()[i].integer()) return false;
+        if (!same_step(step, steps, i) || scheduler.frame_us() != test.at("frame_us").items()[i].integer())
+            return false;
     }
     return true;
 }

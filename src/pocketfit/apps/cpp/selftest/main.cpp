@@ -1,11 +1,11 @@
-// Replays test vectors: selftest [--public-key HEX] [--least-release N] [--model-key HEX] PATH ..., each path a bundle's
-// folder, its .zip, which is unpacked beside it, a .jsonl of policies, cameras or galleries and faces, or the .json of a step. What is
-// demanded of bundles comes first.
-// Prints one JSON object a suite; the exit code is 1 where anything differs, and 2 where something cannot be read.
+// Replays test vectors: selftest [--public-key HEX] [--least-release N] [--model-key HEX] PATH ..., each path a
+// bundle's folder, its .zip, which is unpacked beside it, a .jsonl of policies, cameras or galleries and faces, or the
+// .json of a step. What is demanded of bundles comes first. Prints one JSON object a suite; the exit code is 1 where
+// anything differs, and 2 where something cannot be read.
 
-#include "pocketfit/unpack.hpp"
 #include "frame_vectors.hpp"
 #include "matching_vectors.hpp"
+#include "pocketfit/unpack.hpp"
 #include "policy_vectors.hpp"
 #include "step_vectors.hpp"
 

@@ -12,8 +12,7 @@ namespace selftest {
 
 class GalleryCase {
 public:
-    explicit GalleryCase(const Json& test)
-        : test_(test), gallery_(of(test.at("gallery"))), embeddings_(numbers()) {}
+    explicit GalleryCase(const Json& test) : test_(test), gallery_(of(test.at("gallery"))), embeddings_(numbers()) {}
 
     bool replay() {
         const auto &steps = test_.at("steps").items(), &found = test_.at("found").items();
@@ -24,7 +23,8 @@ public:
 
 private:
     static pocketfit::Gallery of(const Json& told) {
-        return {told.at("model").string(), static_cast<size_t>(told.at("length").integer()), told.at("threshold").number()};
+        return {told.at("model").string(), static_cast<size_t>(told.at("length").integer()),
+                told.at("threshold").number()};
     }
 
     std::vector<float> numbers() const {
@@ -55,7 +55,8 @@ private:
         if (what == "reload") return reload(found);
         if (what == "remove") return gallery_.remove(name), !found.is_null();
         const float* embedding = row(rows.front());
-        if (what == "search") return same_matches(gallery_.search(embedding, static_cast<size_t>(step.at("most").integer())), found);
+        if (what == "search")
+            return same_matches(gallery_.search(embedding, static_cast<size_t>(step.at("most").integer())), found);
         double score = gallery_.score(name, embedding);
         return !found.is_null() && score == found.items()[0].number() &&
                gallery_.verify(name, embedding) == found.items()[1].boolean();
@@ -65,7 +66,8 @@ private:
         if (found.is_null() || matches.size() != found.items().size()) return false;
         for (size_t i = 0; i < matches.size(); i++) {
             const auto& one = found.items()[i].items();
-            if (gallery_.name(matches[i].person) != one[0].string() || matches[i].score != one[1].number()) return false;
+            if (gallery_.name(matches[i].person) != one[0].string() || matches[i].score != one[1].number())
+                return false;
         }
         return true;
     }
@@ -76,7 +78,8 @@ private:
         pocketfit::Sha256 hash;
         hash.update(bytes.data(), bytes.size());
         pocketfit::Gallery read = of(test_.at("gallery")), other("another", gallery_.length(), gallery_.threshold());
-        bool refused = refuses(read, bytes.substr(0, bytes.size() - 1)) && refuses(read, bytes + '\0') && refuses(other, bytes);
+        bool refused =
+            refuses(read, bytes.substr(0, bytes.size() - 1)) && refuses(read, bytes + '\0') && refuses(other, bytes);
         read.from_bytes(bytes);
         gallery_ = std::move(read);
         return refused && !found.is_null() && hash.hex() == found.string();
@@ -91,7 +94,9 @@ private:
         return false;
     }
 
-    const float* row(const Json& number) const { return embeddings_.data() + static_cast<size_t>(number.integer()) * gallery_.length(); }
+    const float* row(const Json& number) const {
+        return embeddings_.data() + static_cast<size_t>(number.integer()) * gallery_.length();
+    }
 
     const Json& test_;
     pocketfit::Gallery gallery_;
@@ -112,7 +117,8 @@ inline bool replay_face(const Json& test) {
     for (size_t i = 0; i < 10; i++) points[i / 2][i % 2] = test.at("landmarks").items()[i].number();
     pocketfit::FaceAligner aligner;
     try {
-        const auto& face = aligner.align(image.data(), static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), points);
+        const auto& face = aligner.align(image.data(), static_cast<int>(shape[0].integer()),
+                                         static_cast<int>(shape[1].integer()), points);
         pocketfit::Sha256 hash;
         hash.update(face.data(), face.size());
         return !found.is_null() && hash.hex() == found.string();

@@ -24,7 +24,8 @@ inline pocketfit::Reading reading_of(const Json& columns, size_t frame) {
     return reading;
 }
 
-inline bool same_decision(const pocketfit::Decision& decision, const pocketfit::Policy& policy, const Json& columns, size_t frame) {
+inline bool same_decision(const pocketfit::Decision& decision, const pocketfit::Policy& policy, const Json& columns,
+                          size_t frame) {
     static constexpr const char* actions[] = {"infer", "skip", "wait", "warm_up"};
     static constexpr const char* commands[] = {"none", "drain", "swap"};
     auto cell = [&columns, frame](const char* name) -> const Json& { return columns.at(name).items()[frame]; };

@@ -11,11 +11,13 @@ inline int integer(const Json& json, const char* key) { return static_cast<int>(
 template <typename Number>
 bool same_bytes(const std::vector<Number>& found, const Json& expected) {
     std::vector<Number> values = numbers_of<Number>(expected);
-    return found.size() == values.size() && std::memcmp(found.data(), values.data(), found.size() * sizeof(Number)) == 0;
+    return found.size() == values.size() &&
+           std::memcmp(found.data(), values.data(), found.size() * sizeof(Number)) == 0;
 }
 
 // What a contract without arithmetic makes of the pixels.
-inline bool same_pixels(const pocketfit::Contract& contract, const pocketfit::Image& image, int orientation, const Json& expected) {
+inline bool same_pixels(const pocketfit::Contract& contract, const pocketfit::Image& image, int orientation,
+                        const Json& expected) {
     pocketfit::Preprocessor preprocessor(contract);
     preprocessor.run(image, orientation);
     return same_bytes(preprocessor.pixels(), expected);
@@ -26,7 +28,8 @@ inline bool replay_yuv(const Json& test) {
     pocketfit::read_input(test, contract);
     std::vector<uint8_t> buffer = bytes_of(test.at("buffer"));
     int stride = test.has("row_stride") ? integer(test, "row_stride") : 0;
-    return same_pixels(contract, image_of(buffer, integer(test, "height"), integer(test, "width"), stride, contract.input), 1,
+    return same_pixels(contract,
+                       image_of(buffer, integer(test, "height"), integer(test, "width"), stride, contract.input), 1,
                        test.at("expected"));
 }
 
@@ -34,7 +37,8 @@ inline bool replay_orientation(const Json& test) {
     std::vector<uint8_t> pixels = bytes_of(test.at("image"));
     const auto& shape = test.at("image").at("shape").items();
     pocketfit::Contract contract;
-    auto image = image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0, contract.input);
+    auto image =
+        image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0, contract.input);
     return same_pixels(contract, image, integer(test, "orientation"), test.at("expected"));
 }
 
@@ -47,7 +51,8 @@ inline bool replay_resize(const Json& test) {
     fields.size("size", contract.resize_size);
     fields.word("kernel", contract.kernel, {"nearest", "bilinear", "bicubic", "box", "area"});
     fields.flag("antialias", contract.antialias);
-    auto image = image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0, contract.input);
+    auto image =
+        image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0, contract.input);
     return same_pixels(contract, image, 1, test.at("expected"));
 }
 
@@ -61,7 +66,8 @@ inline bool replay_geometry(const Json& test) {
         const auto& pair = expected.at(key).items();
         return pair[0].integer() == vertical && pair[1].integer() == horizontal;
     };
-    return same("image", where.image.height, where.image.width) && same("resized", where.resized.height, where.resized.width) &&
+    return same("image", where.image.height, where.image.width) &&
+           same("resized", where.resized.height, where.resized.width) &&
            same("size", where.size.height, where.size.width) && same("offset", where.top, where.left);
 }
 
@@ -73,16 +79,19 @@ inline bool replay_luma(const Json& test) {
     contract.scale = 1;
     contract.dtype = pocketfit::Dtype::uint8;
     pocketfit::Preprocessor preprocessor(contract);
-    preprocessor.run(image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0, contract.input));
+    preprocessor.run(image_of(pixels, static_cast<int>(shape[0].integer()), static_cast<int>(shape[1].integer()), 0,
+                              contract.input));
     std::vector<uint8_t> expected = bytes_of(test.at("expected"));
-    return preprocessor.bytes() == expected.size() && std::memcmp(preprocessor.data(), expected.data(), expected.size()) == 0;
+    return preprocessor.bytes() == expected.size() &&
+           std::memcmp(preprocessor.data(), expected.data(), expected.size()) == 0;
 }
 
 template <typename Number>
 std::vector<Number> table_of(const pocketfit::Contract& contract) {
     std::vector<Number> table;
     for (int channel = 0; channel < contract.channels(); channel++)
-        for (int pixel = 0; pixel < 256; pixel++) table.push_back(pocketfit::table_entry<Number>(pixel, channel, contract));
+        for (int pixel = 0; pixel < 256; pixel++)
+            table.push_back(pocketfit::table_entry<Number>(pixel, channel, contract));
     return table;
 }
 
@@ -117,7 +126,8 @@ inline bool replay_whole(const Json& test) {
     int width = yuv ? integer(image, "width") : static_cast<int>(image.at("shape").items()[1].integer());
     preprocessor.run(image_of(bytes, height, width, 0, preprocessor.contract().input), integer(test, "orientation"));
     std::vector<uint8_t> expected = bytes_of(test.at("expected"));
-    return preprocessor.bytes() == expected.size() && std::memcmp(preprocessor.data(), expected.data(), expected.size()) == 0;
+    return preprocessor.bytes() == expected.size() &&
+           std::memcmp(preprocessor.data(), expected.data(), expected.size()) == 0;
 }
 
 inline bool replay_answers(const Json& test) {
@@ -134,9 +144,11 @@ inline bool replay_answers(const Json& test) {
     }
     const auto& size = test.at("image").items();
     std::vector<float> scores = numbers_of<float>(outputs.at(1));
-    pocketfit::Placement where = pocketfit::place({static_cast<int>(size[0].integer()), static_cast<int>(size[1].integer())}, contract);
+    pocketfit::Placement where =
+        pocketfit::place({static_cast<int>(size[0].integer()), static_cast<int>(size[1].integer())}, contract);
     size_t count = first.size() / 4;
-    return same_answers(postprocessor.boxes(first.data(), scores.data(), count, scores.size() / count, where), expected, contract);
+    return same_answers(postprocessor.boxes(first.data(), scores.data(), count, scores.size() / count, where), expected,
+                        contract);
 }
 
 inline Suite replay_step(const Json& file) {
@@ -144,15 +156,17 @@ inline Suite replay_step(const Json& file) {
         const char* name;
         bool (*replay)(const Json&);
     };
-    static constexpr Step steps[] = {
-        {"yuv", replay_yuv},           {"orientation", replay_orientation},   {"resize", replay_resize},
-        {"geometry", replay_geometry}, {"luma", replay_luma},                 {"tables", replay_table},
-        {"whole", replay_whole},       {"quantization", replay_quantization}, {"answers", replay_answers},
-        {"ed25519", replay_ed25519},   {"aes_gcm", replay_aes_gcm}};
+    static constexpr Step steps[] = {{"yuv", replay_yuv},         {"orientation", replay_orientation},
+                                     {"resize", replay_resize},   {"geometry", replay_geometry},
+                                     {"luma", replay_luma},       {"tables", replay_table},
+                                     {"whole", replay_whole},     {"quantization", replay_quantization},
+                                     {"answers", replay_answers}, {"ed25519", replay_ed25519},
+                                     {"aes_gcm", replay_aes_gcm}};
     for (const Step& step : steps) {
         if (step.name != file.at("step").string()) continue;
         Suite suite{step.name};
-        for (const Json& test : file.at("cases").items()) suite.count(step.replay(test), "case " + std::to_string(suite.total));
+        for (const Json& test : file.at("cases").items())
+            suite.count(step.replay(test), "case " + std::to_string(suite.total));
         return suite;
     }
     throw pocketfit::Error("the step " + file.at("step").string() + " is not known");

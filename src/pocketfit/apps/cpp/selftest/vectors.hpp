@@ -70,7 +70,8 @@ std::vector<Number> numbers_of(const Json& array) {
 
 inline bool near(double one, double other) { return std::fabs(one - other) <= 2e-6 * std::fmax(1.0, std::fabs(one)); }
 
-inline bool same_answers(const std::vector<pocketfit::Answer>& found, const Json& expected, const pocketfit::Contract& contract) {
+inline bool same_answers(const std::vector<pocketfit::Answer>& found, const Json& expected,
+                         const pocketfit::Contract& contract) {
     bool same = found.size() == expected.items().size();
     for (size_t i = 0; same && i < found.size(); i++) {
         const Json& one = expected.items()[i];

@@ -98,7 +98,7 @@ private:
         for (size_t i = 8; i < round_keys_.size(); i++) {
             uint32_t word = round_keys_[i - 1];
             if (i % 8 == 0) {
-                word = substituted(right(word, 24)) ^ uint32_t{power} << 24;
+                word = substituted(right(word, 24)) ^ uint32_t { power } << 24;
                 power = doubled(power);
             } else if (i % 8 == 4) {
                 word = substituted(word);
@@ -115,13 +115,14 @@ private:
         for (size_t round = 4; round < 56; round += 4) {
             for (size_t i = 0; i < 4; i++)
                 next[i] = column[state[i] >> 24] ^ right(column[state[(i + 1) % 4] >> 16 & 255], 8) ^
-                          right(column[state[(i + 2) % 4] >> 8 & 255], 16) ^ right(column[state[(i + 3) % 4] & 255], 24) ^
-                          round_keys_[round + i];
+                          right(column[state[(i + 2) % 4] >> 8 & 255], 16) ^
+                          right(column[state[(i + 3) % 4] & 255], 24) ^ round_keys_[round + i];
             state = next;
         }
         for (size_t i = 0; i < 4; i++)
             next[i] = substituted((state[i] & 0xff000000) | (state[(i + 1) % 4] & 0xff0000) |
-                                  (state[(i + 2) % 4] & 0xff00) | (state[(i + 3) % 4] & 0xff)) ^ round_keys_[56 + i];
+                                  (state[(i + 2) % 4] & 0xff00) | (state[(i + 3) % 4] & 0xff)) ^
+                      round_keys_[56 + i];
         Bytes result{};
         for (size_t i = 0; i < 16; i++) result[i] = static_cast<uint8_t>(next[i / 4] >> (24 - 8 * (i % 4)));
         return result;
@@ -134,20 +135,23 @@ private:
             for (size_t i = 15; i >= 12 && ++counter[i] == 0; i--) {
             }
             Bytes stream = encrypted(counter);
-            for (size_t i = 0; i < 16 && at + i < result.size(); i++) result[at + i] = static_cast<char>(result[at + i] ^ stream[i]);
+            for (size_t i = 0; i < 16 && at + i < result.size(); i++)
+                result[at + i] = static_cast<char>(result[at + i] ^ stream[i]);
         }
         return result;
     }
 
     static Block load(const Bytes& bytes) {
         Block block;
-        for (size_t i = 0; i < 8; i++) block.high = block.high << 8 | bytes[i], block.low = block.low << 8 | bytes[8 + i];
+        for (size_t i = 0; i < 8; i++)
+            block.high = block.high << 8 | bytes[i], block.low = block.low << 8 | bytes[8 + i];
         return block;
     }
 
     static Bytes store(const Block& block) {
         Bytes bytes{};
-        for (size_t i = 0; i < 16; i++) bytes[i] = static_cast<uint8_t>((i < 8 ? block.high : block.low) >> (56 - 8 * (i % 8)));
+        for (size_t i = 0; i < 16; i++)
+            bytes[i] = static_cast<uint8_t>((i < 8 ? block.high : block.low) >> (56 - 8 * (i % 8)));
         return bytes;
     }
 

@@ -85,10 +85,12 @@ public:
     }
 
     // The same files in memory; what is named by a folder is not among them. Encrypted ones need their key.
-    std::vector<ModelFile> load(std::string_view runtime, std::string_view precision, const std::optional<Key>& key = {}) const {
+    std::vector<ModelFile> load(std::string_view runtime, std::string_view precision,
+                                const std::optional<Key>& key = {}) const {
         std::vector<ModelFile> found;
         for (const std::string& name : names(runtime, precision))
-            if (const Json* entry = manifest_.at("files").find(name)) found.push_back({name, loaded(name, *entry, key)});
+            if (const Json* entry = manifest_.at("files").find(name))
+                found.push_back({name, loaded(name, *entry, key)});
         return found;
     }
 
@@ -98,7 +100,9 @@ public:
     const std::vector<Bundle>& others() const { return others_; }
 
     // The variant of that name.
-    const Bundle& variant(std::string_view name) const { return find([name](const Bundle& one) { return one.name_ == name; }, name); }
+    const Bundle& variant(std::string_view name) const {
+        return find([name](const Bundle& one) { return one.name_ == name; }, name);
+    }
 
     // Where an artifact lies that a policy names.
     const Bundle& of(const ArtifactRef& artifact) const {
@@ -128,14 +132,16 @@ public:
         Json thresholds = Json::parse(read("thresholds"));
         if (thresholds.at("version").integer() != 1) throw Error("the thresholds have another version than 1");
         for (const Json& one : thresholds.at("artifacts").items())
-            if (one.at("runtime").string() == runtime && one.at("precision").string() == precision) return one.at("threshold").number();
+            if (one.at("runtime").string() == runtime && one.at("precision").string() == precision)
+                return one.at("threshold").number();
         throw Error("the bundle has no threshold of " + std::string(runtime) + " " + std::string(precision));
     }
 
     // An empty gallery for the embeddings of an artifact, with its threshold.
     Gallery gallery(std::string_view runtime, std::string_view precision) const {
         Json thresholds = Json::parse(read("thresholds"));
-        if (thresholds.at("score").string() != "cosine") throw Error("the bundle's thresholds are not those of cosines");
+        if (thresholds.at("score").string() != "cosine")
+            throw Error("the bundle's thresholds are not those of cosines");
         std::string model = manifest_.at("model").at("fingerprint").string() + " ";
         model.append(runtime).append(" ").append(precision);
         return {model, static_cast<size_t>(thresholds.at("length").integer()), threshold(runtime, precision)};
@@ -190,7 +196,8 @@ private:
 
     void check_policy(const Policy& policy) const {
         for (const Variant& variant : policy.variants)
-            if (std::none_of(variant.artifacts.begin(), variant.artifacts.end(), [this](const ArtifactRef& one) { return holds(one); }))
+            if (std::none_of(variant.artifacts.begin(), variant.artifacts.end(),
+                             [this](const ArtifactRef& one) { return holds(one); }))
                 throw Error("the policy's variant " + variant.name + " names no artifact of the bundle");
     }
 
@@ -227,7 +234,8 @@ private:
         std::filesystem::path path = inside(name);
         if (!std::filesystem::exists(path)) throw Error(name + " is not there");
         if (std::filesystem::canonical(path.parent_path()) / path.filename() !=
-            std::filesystem::canonical(folder_) / name || std::filesystem::is_symlink(path))
+                std::filesystem::canonical(folder_) / name ||
+            std::filesystem::is_symlink(path))
             throw Error(name + " is reached by a link; such a bundle is not read");
         read_checked(name, entry);
     }
@@ -247,7 +255,8 @@ private:
         const auto& encrypted = encryption.at("files").items();
         auto is_it = [&name](const Json& one) { return one.string() == name; };
         if (std::none_of(encrypted.begin(), encrypted.end(), is_it)) return content;
-        if (encryption.at("algorithm").string() != "AES-256-GCM") throw Error(name + " is encrypted by an unknown method");
+        if (encryption.at("algorithm").string() != "AES-256-GCM")
+            throw Error(name + " is encrypted by an unknown method");
         if (!key) throw Error(name + " is encrypted, and there is no key");
         std::optional<std::string> plain = AesGcm(*key).open(content, encryption.at("id").string() + "/" + name);
         if (!plain) throw Error(name + " cannot be decrypted: the key is another one, or the file belongs elsewhere");

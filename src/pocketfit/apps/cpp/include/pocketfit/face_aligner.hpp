@@ -22,8 +22,8 @@ public:
     static constexpr Landmarks arcface{
         {{38.2946, 51.6963}, {73.5318, 51.5014}, {56.0252, 71.7366}, {41.5493, 92.3655}, {70.7299, 92.2041}}};
 
-    // Cuts the face out of upright RGB pixels, height x width x 3: 112 x 112 x 3, valid until the next call. The middle of
-    // the first pixel is (0, 0); what lies outside of the picture is black.
+    // Cuts the face out of upright RGB pixels, height x width x 3: 112 x 112 x 3, valid until the next call. The middle
+    // of the first pixel is (0, 0); what lies outside of the picture is black.
     const std::vector<uint8_t>& align(const uint8_t* image, int height, int width, const Landmarks& points) {
         Similarity back = inverse(points);
         pixels_.resize(static_cast<size_t>(side) * side * 3);
@@ -58,7 +58,8 @@ private:
             spread += px * px + py * py;
         }
         double size = (real * real + imaginary * imaginary) / spread;
-        if (!(spread > 0) || !std::isfinite(size) || !(size > 0)) throw Error("the landmarks are the same or not finite");
+        if (!(spread > 0) || !std::isfinite(size) || !(size > 0))
+            throw Error("the landmarks are the same or not finite");
         double a = real / size, b = -imaginary / size;
         return {a, b, start[0] - (a * end[0] - b * end[1]), start[1] - (b * end[0] + a * end[1])};
     }

@@ -24,7 +24,9 @@ public:
     using Buffers = std::array<Buffer, FrameScheduler::buffers>;
 
     FrameRunner(Run run, Use use, Buffers buffers, Pace pace = {})
-        : run_(std::move(run)), use_(std::move(use)), buffers_(std::move(buffers)), scheduler_(pace), thread_([this] { work(); }) {}
+        : run_(std::move(run)), use_(std::move(use)), buffers_(std::move(buffers)), scheduler_(pace), thread_([this] {
+              work();
+          }) {}
     FrameRunner(const FrameRunner&) = delete;
     FrameRunner& operator=(const FrameRunner&) = delete;
 

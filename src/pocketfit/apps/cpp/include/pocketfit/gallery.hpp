@@ -38,10 +38,15 @@ inline double dot(const float* one, const float* other, size_t length) {
 // Templates by name, in the order of their enrolment. One for each thread; searching allocates nothing.
 class Gallery {
 public:
-    // What makes the embeddings, which tell nothing to another model; their length; a cosine above the threshold is that
-    // of the same person. Bundle::gallery knows all three.
+    // What makes the embeddings, which tell nothing to another model; their length; a cosine above the threshold is
+    // that of the same person. Bundle::gallery knows all three.
     Gallery(std::string model, size_t length, double threshold)
-        : model_(std::move(model)), length_(length), threshold_(threshold), unit_(length), template_(length), sums_(length) {}
+        : model_(std::move(model)),
+          length_(length),
+          threshold_(threshold),
+          unit_(length),
+          template_(length),
+          sums_(length) {}
 
     size_t size() const { return names_.size(); }
     size_t length() const { return length_; }
@@ -123,7 +128,8 @@ public:
             throw Error("the gallery is of another model; enrol everybody again");
         for (size_t left = take_whole(bytes); left > 0; left--) {
             std::string name(take_text(bytes));
-            if (name.empty() || read.find(name)) throw Error("the gallery is damaged: a name is missing or there twice");
+            if (name.empty() || read.find(name))
+                throw Error("the gallery is damaged: a name is missing or there twice");
             for (float& value : read.template_) {
                 uint32_t bits = take_whole(bytes);
                 std::memcpy(&value, &bits, sizeof value);
@@ -158,7 +164,8 @@ private:
 
     void normalise(const float* embedding, float* unit) const {
         double norm = std::sqrt(dot(embedding, embedding, length_));
-        if (!std::isfinite(norm) || norm == 0) throw Error("an embedding is all zeros, or holds a number that is not finite");
+        if (!std::isfinite(norm) || norm == 0)
+            throw Error("an embedding is all zeros, or holds a number that is not finite");
         for (size_t i = 0; i < length_; i++) unit[i] = static_cast<float>(embedding[i] / norm);
     }
 
@@ -179,7 +186,8 @@ private:
             names_.push_back(name);
             templates_.resize(names_.size() * length_);
         }
-        std::copy(template_.begin(), template_.end(), templates_.begin() + static_cast<std::ptrdiff_t>(person * length_));
+        std::copy(template_.begin(), template_.end(),
+                  templates_.begin() + static_cast<std::ptrdiff_t>(person * length_));
     }
 
     std::optional<size_t> find(std::string_view name) const {

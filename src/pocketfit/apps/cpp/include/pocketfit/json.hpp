@@ -106,13 +106,20 @@ private:
         if (depth > deepest) fail("too deep");
         skip_space();
         switch (peek()) {
-            case '{': return parse_object(depth);
-            case '[': return parse_array(depth);
-            case '"': return parse_text();
-            case 't': return parse_word("true", Json::Kind::boolean, 1);
-            case 'f': return parse_word("false", Json::Kind::boolean, 0);
-            case 'n': return parse_word("null", Json::Kind::null, 0);
-            default: return parse_number();
+            case '{':
+                return parse_object(depth);
+            case '[':
+                return parse_array(depth);
+            case '"':
+                return parse_text();
+            case 't':
+                return parse_word("true", Json::Kind::boolean, 1);
+            case 'f':
+                return parse_word("false", Json::Kind::boolean, 0);
+            case 'n':
+                return parse_word("null", Json::Kind::null, 0);
+            default:
+                return parse_number();
         }
     }
 
@@ -161,7 +168,8 @@ private:
 
     Json parse_number() {
         size_t end = at_;
-        while (end < text_.size() && std::string_view("+-.0123456789eE").find(text_[end]) != std::string_view::npos) end++;
+        while (end < text_.size() && std::string_view("+-.0123456789eE").find(text_[end]) != std::string_view::npos)
+            end++;
         // Not strtod, which follows the language of the user.
         std::istringstream stream{std::string(text_.substr(at_, end - at_))};
         stream.imbue(std::locale::classic());

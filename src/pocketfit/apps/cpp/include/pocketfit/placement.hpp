@@ -44,13 +44,16 @@ inline Size fitted(Size image, Size box, Rounding longer) {
 
 inline Placement resized(Size image, const Contract& contract) {
     switch (contract.resize) {
-        case Resize::none: return {image, image, image};
-        case Resize::exact: return {image, contract.resize_size, contract.resize_size};
+        case Resize::none:
+            return {image, image, image};
+        case Resize::exact:
+            return {image, contract.resize_size, contract.resize_size};
         case Resize::shorter_side: {
             Size size = shorter_side(image, contract.resize_pixels, contract.longer);
             return {image, size, size};
         }
-        case Resize::letterbox: break;
+        case Resize::letterbox:
+            break;
     }
     Size box = contract.resize_size, size = fitted(image, box, contract.longer);
     if (contract.align == Align::top_left) return {image, size, box};

@@ -16,12 +16,21 @@
 namespace pocketfit {
 
 // Sensors that say a number, yes (1) or no (0), in the order of their ranges; the scene is a word.
-enum class Sensor { battery_percent, charging, thermal_status, headroom_permille, memory_pressure, low_power, frame_us, scene };
+enum class Sensor {
+    battery_percent,
+    charging,
+    thermal_status,
+    headroom_permille,
+    memory_pressure,
+    low_power,
+    frame_us,
+    scene
+};
 
 inline constexpr size_t numbers = 7;
 inline constexpr std::array<std::string_view, numbers + 1> sensor_names{
-    "battery_percent", "charging", "thermal_status", "headroom_permille",
-    "memory_pressure", "low_power", "frame_us", "scene"};
+    "battery_percent", "charging",  "thermal_status", "headroom_permille",
+    "memory_pressure", "low_power", "frame_us",       "scene"};
 inline constexpr std::array<int64_t, numbers> largest{100, 1, 6, 10000, 3, 1, 2147483647};
 inline constexpr int64_t unknown = -1;
 

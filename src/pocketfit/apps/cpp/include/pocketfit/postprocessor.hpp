@@ -39,7 +39,8 @@ public:
     }
 
     // The kept boxes, best first; valid until the next call. `boxes` is count x 4, `scores` count x classes.
-    const std::vector<Answer>& boxes(const float* boxes, const float* scores, size_t count, size_t classes, const Placement& where) {
+    const std::vector<Answer>& boxes(const float* boxes, const float* scores, size_t count, size_t classes,
+                                     const Placement& where) {
         candidates_.clear();
         for (size_t i = 0; i < count; i++) {
             Answer best = best_class(scores + i * classes, classes);
@@ -70,7 +71,8 @@ private:
     static void check_finite(const float* values, size_t count) {
         bool good = count > 0;
         for (size_t i = 0; i < count; i++) good = good && std::isfinite(values[i]);
-        if (!good) throw Error("the output is empty or holds numbers that are not finite; check the model and its input");
+        if (!good)
+            throw Error("the output is empty or holds numbers that are not finite; check the model and its input");
     }
 
     // Into the best so far, behind those that are as good.

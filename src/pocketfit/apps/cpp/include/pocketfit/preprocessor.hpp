@@ -57,7 +57,9 @@ private:
 
         Visible() = default;
         Visible(int offset, int resized, int size)
-            : begin(std::max(0, -offset)), end(std::max(begin, std::min(resized, size - offset))), at(std::max(0, offset)) {}
+            : begin(std::max(0, -offset)),
+              end(std::max(begin, std::min(resized, size - offset))),
+              at(std::max(0, offset)) {}
         int count() const { return end - begin; }
     };
 
@@ -141,7 +143,9 @@ private:
             const int32_t* weight = rows_.weights(row);
             for (int k = 0; k < rows_.count(row); k++) add_line(rows_.first(row) + k - read_rows_.begin, weight[k]);
             int y = shown_rows_.at + row - shown_rows_.begin;
-            size_t at = (static_cast<size_t>(y) * static_cast<size_t>(where_.size.width) + static_cast<size_t>(shown_columns_.at)) * 3;
+            size_t at = (static_cast<size_t>(y) * static_cast<size_t>(where_.size.width) +
+                         static_cast<size_t>(shown_columns_.at)) *
+                        3;
             round_off(sums_.data(), width, bits, canvas_.data() + at);
         }
     }
@@ -156,7 +160,8 @@ private:
     template <typename Number>
     static void round_off(const int32_t* sums, int count, int bits, Number* out) {
         const int32_t half = (1 << bits) >> 1;
-        for (int i = 0; i < count; i++) out[i] = static_cast<Number>(std::min(std::max((sums[i] + half) >> bits, 0), 255));
+        for (int i = 0; i < count; i++)
+            out[i] = static_cast<Number>(std::min(std::max((sums[i] + half) >> bits, 0), 255));
     }
 
     template <typename Number>

@@ -65,7 +65,8 @@ private:
         }
         auto [a, b, c, d, e, f, g, h] = state_;
         for (size_t i = 0; i < 64; i++) {
-            uint32_t one = h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g)) + constants()[i] + words[i];
+            uint32_t one =
+                h + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g)) + constants()[i] + words[i];
             uint32_t two = (turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
             h = g, g = f, f = e, e = d + one, d = c, c = b, b = a, a = one + two;
         }

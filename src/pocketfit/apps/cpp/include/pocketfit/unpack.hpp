@@ -23,7 +23,8 @@ public:
             if (number(at, 4) != 0x02014b50) fail();
             Entry entry = entry_at(at);
             at += entry_bytes + number(at + 28, 2) + number(at + 30, 2) + number(at + 32, 2);
-            if (!stays_inside(entry.name)) throw Error("the archive has " + entry.name + ", which leads out of the bundle");
+            if (!stays_inside(entry.name))
+                throw Error("the archive has " + entry.name + ", which leads out of the bundle");
             if (!names.insert(entry.name).second) throw Error("the archive has " + entry.name + " twice");
             total += entry.bytes.size();
             entries_.push_back(std::move(entry));
@@ -53,7 +54,8 @@ private:
         static constexpr size_t entry_bytes = 46, local_bytes = 30;
         Entry entry;
         entry.name = part(at + entry_bytes, number(at + 28, 2));
-        size_t flags = number(at + 8, 2), method = number(at + 10, 2), size = number(at + 24, 4), local = number(at + 42, 4);
+        size_t flags = number(at + 8, 2), method = number(at + 10, 2), size = number(at + 24, 4),
+               local = number(at + 42, 4);
         if (method != 0 || (flags & 1) != 0 || size != number(at + 20, 4))
             throw Error("the archive has " + entry.name + " compressed; pocketfit bundle pack compresses nothing");
         if (number(local, 4) != 0x04034b50) fail();

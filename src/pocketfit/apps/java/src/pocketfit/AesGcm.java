@@ -22,8 +22,7 @@ public final class AesGcm {
         try {
             Cipher cipher = Cipher.getInstance("AES/GCM/NoPadding");
             byte[] nonce = Arrays.copyOf(sealed, NONCE_BYTES);
-            cipher.init(
-                    Cipher.DECRYPT_MODE, new SecretKeySpec(key, "AES"), new GCMParameterSpec(8 * TAG_BYTES, nonce));
+            cipher.init(Cipher.DECRYPT_MODE, new SecretKeySpec(key, "AES"), new GCMParameterSpec(8 * TAG_BYTES, nonce));
             cipher.updateAAD(boundTo);
             return cipher.doFinal(sealed, NONCE_BYTES, sealed.length - NONCE_BYTES);
         } catch (AEADBadTagException spoilt) {

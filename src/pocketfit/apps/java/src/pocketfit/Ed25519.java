@@ -13,14 +13,13 @@ import java.util.Arrays;
 /**
  * Verification of Ed25519 signatures after RFC 8032, section 5.1.
  *
- * <p>Java has it since 15 and Android since API 33; below that it is computed here. Everything is public, so nothing has
- * to take the same time for all numbers. There is no signing.
+ * <p>Java has it since 15 and Android since API 33; below that it is computed here. Everything is public, so nothing
+ * has to take the same time for all numbers. There is no signing.
  */
 public final class Ed25519 {
     private static final BigInteger TWO = BigInteger.valueOf(2);
     private static final BigInteger P = TWO.pow(255).subtract(BigInteger.valueOf(19));
-    private static final BigInteger ORDER =
-            TWO.pow(252).add(new BigInteger("27742317777372353535851937790883648493"));
+    private static final BigInteger ORDER = TWO.pow(252).add(new BigInteger("27742317777372353535851937790883648493"));
     private static final BigInteger D =
             BigInteger.valueOf(-121665).multiply(BigInteger.valueOf(121666).modInverse(P)).mod(P);
     private static final BigInteger ROOT_OF_MINUS_ONE = TWO.modPow(P.shiftRight(2), P);
@@ -36,9 +35,8 @@ public final class Ed25519 {
             return false;
         }
         Signature platform = platform();
-        return platform == null
-                ? isSignedHere(publicKey, signature, message)
-                : isSignedBy(platform, publicKey, signature, message);
+        return platform == null ? isSignedHere(publicKey, signature, message)
+                                : isSignedBy(platform, publicKey, signature, message);
     }
 
     /** The same, computed here. */
@@ -120,8 +118,8 @@ public final class Ed25519 {
             }
             BigInteger square = y.multiply(y);
             BigInteger ratio = square.subtract(BigInteger.ONE)
-                    .multiply(D.multiply(square).add(BigInteger.ONE).modInverse(P))
-                    .mod(P);
+                                       .multiply(D.multiply(square).add(BigInteger.ONE).modInverse(P))
+                                       .mod(P);
             BigInteger x = ratio.modPow(P.add(BigInteger.valueOf(3)).shiftRight(3), P);
             if (!x.multiply(x).mod(P).equals(ratio)) {
                 x = x.multiply(ROOT_OF_MINUS_ONE).mod(P);

@@ -10,8 +10,7 @@ public final class FaceAligner {
      * <p>Source: Deng et al. 2019, "ArcFace: Additive Angular Margin Loss for Deep Face Recognition".
      */
     private static final double[] ARCFACE = {
-        38.2946, 51.6963, 73.5318, 51.5014, 56.0252, 71.7366, 41.5493, 92.3655, 70.7299, 92.2041
-    };
+            38.2946, 51.6963, 73.5318, 51.5014, 56.0252, 71.7366, 41.5493, 92.3655, 70.7299, 92.2041};
 
     private final byte[] pixels = new byte[SIDE * SIDE * 3];
     /** From the template to the picture: x' = a x - b y + shiftX, y' = b x + a y + shiftY. */

@@ -64,8 +64,9 @@ public final class FrameScheduler {
             throw new PocketfitException("no frame is run, so none can be finished");
         }
         now = Math.max(now, nowUs);
-        begin(running.discard ? FrameStep.Outcome.DISCARD
-                : running.warmUp ? FrameStep.Outcome.WARM_UP : FrameStep.Outcome.USE);
+        begin(running.discard            ? FrameStep.Outcome.DISCARD
+                        : running.warmUp ? FrameStep.Outcome.WARM_UP
+                                         : FrameStep.Outcome.USE);
         step.late = now - running.arrived > budgetUs;
         if (step.outcome == FrameStep.Outcome.USE) {
             time(Math.min(now - running.since, Integer.MAX_VALUE));

@@ -3,8 +3,8 @@ package pocketfit;
 import java.nio.ByteBuffer;
 
 /**
- * What an app has in memory. Decoded pixels are one plane, a camera image is three; the sample at (row, column) of a plane
- * lies at {@code row * rowStride + column * pixelStride} from the buffer's beginning.
+ * What an app has in memory. Decoded pixels are one plane, a camera image is three; the sample at (row, column) of a
+ * plane lies at {@code row * rowStride + column * pixelStride} from the buffer's beginning.
  *
  * <p>Make one and set its fields for each frame.
  */

@@ -240,11 +240,10 @@ public final class Postprocessor {
     }
 
     private double overlap(int kept, int candidate) {
-        double shared = area(
-                Math.max(box[kept], candidateBox[candidate]),
-                Math.max(box[kept + 1], candidateBox[candidate + 1]),
-                Math.min(box[kept + 2], candidateBox[candidate + 2]),
-                Math.min(box[kept + 3], candidateBox[candidate + 3]));
+        double shared =
+                area(Math.max(box[kept], candidateBox[candidate]), Math.max(box[kept + 1], candidateBox[candidate + 1]),
+                        Math.min(box[kept + 2], candidateBox[candidate + 2]),
+                        Math.min(box[kept + 3], candidateBox[candidate + 3]));
         double both = area(box[kept], box[kept + 1], box[kept + 2], box[kept + 3])
                 + area(candidateBox[candidate], candidateBox[candidate + 1], candidateBox[candidate + 2],
                         candidateBox[candidate + 3])

@@ -39,7 +39,8 @@ public final class Preprocessor {
      * Fills the model's input.
      *
      * @param orientation that comes with the image, 1 to 8 as EXIF counts
-     * @return the input in the contract's dtype and layout, with a batch of 1: direct, in the processor's order of bytes,
+     * @return the input in the contract's dtype and layout, with a batch of 1: direct, in the processor's order of
+     *         bytes,
      *     the same buffer for as long as images of one size come
      */
     public ByteBuffer run(Image image, int orientation) {

@@ -4,7 +4,8 @@ import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 
 public class OnnxTensor extends OnnxTensorLike {
-    public static OnnxTensor createTensor(OrtEnvironment environment, FloatBuffer data, long[] shape) throws OrtException {
+    public static OnnxTensor createTensor(OrtEnvironment environment, FloatBuffer data, long[] shape)
+            throws OrtException {
         throw new OrtException();
     }
 

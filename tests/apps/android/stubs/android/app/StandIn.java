@@ -77,6 +77,9 @@ public class StandIn extends Context {
 
     public static Intent battery(int percent, int status) {
         return new Intent(Intent.ACTION_BATTERY_CHANGED)
-                .putExtra("level", percent).putExtra("scale", 100).putExtra("status", status).putExtra("temperature", 315);
+                .putExtra("level", percent)
+                .putExtra("scale", 100)
+                .putExtra("status", status)
+                .putExtra("temperature", 315);
     }
 }

@@ -5,6 +5,5 @@ import android.content.res.Configuration;
 public interface ComponentCallbacks {
     void onConfigurationChanged(Configuration newConfig);
 
-    @Deprecated
-    void onLowMemory();
+    @Deprecated void onLowMemory();
 }

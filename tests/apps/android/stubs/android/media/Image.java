@@ -19,6 +19,5 @@ public abstract class Image implements AutoCloseable {
 
     public abstract Plane[] getPlanes();
 
-    @Override
-    public abstract void close();
+    @Override public abstract void close();
 }

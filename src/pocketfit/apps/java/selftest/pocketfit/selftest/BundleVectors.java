@@ -61,8 +61,7 @@ final class BundleVectors {
     private static Suite replayModels(Bundle bundle, String whose) throws IOException {
         Suite models = new Suite("bundle models" + whose);
         for (Json artifact : bundle.manifest().at("artifacts").items()) {
-            Map<String, byte[]> files =
-                    bundle.load(artifact.at("runtime").string(), artifact.at("precision").string());
+            Map<String, byte[]> files = bundle.load(artifact.at("runtime").string(), artifact.at("precision").string());
             for (Map.Entry<String, byte[]> file : files.entrySet()) {
                 models.count(file.getValue().length > 0, file.getKey());
             }
@@ -77,8 +76,7 @@ final class BundleVectors {
             boolean found = false;
             for (Policy.ArtifactRef one : variant.artifacts) {
                 Bundle where = bundle.find(one);
-                boolean isItsName =
-                        where != null && (where.name().isEmpty() || bundle.variant(where.name()) == where);
+                boolean isItsName = where != null && (where.name().isEmpty() || bundle.variant(where.name()) == where);
                 found |= isItsName && !where.files(one.runtime, one.precision).isEmpty();
             }
             variants.count(found, variant.name);

@@ -67,9 +67,7 @@ final class FrameVectors {
         if (action.isNull()) {
             return scheduler.finish(time);
         }
-        return scheduler.arrive(
-                time,
-                Decision.Action.valueOf(action.string().toUpperCase(Locale.ROOT)),
+        return scheduler.arrive(time, Decision.Action.valueOf(action.string().toUpperCase(Locale.ROOT)),
                 Decision.Command.valueOf(cell("events", "command", event).string().toUpperCase(Locale.ROOT)),
                 cell("events", "drop_pending", event).bool());
     }

@@ -121,8 +121,7 @@ final class MatchingVectors {
                 return !found.isNull() && sameMatches(found.items());
             default:
                 double score = gallery.score(name, row(rows.get(0)));
-                return !found.isNull()
-                        && score == found.items().get(0).number()
+                return !found.isNull() && score == found.items().get(0).number()
                         && gallery.verify(name, row(rows.get(0))) == found.items().get(1).bool();
         }
     }
@@ -131,7 +130,8 @@ final class MatchingVectors {
         boolean same = gallery.count == found.size();
         for (int i = 0; same && i < found.size(); i++) {
             List<Json> one = found.get(i).items();
-            same = gallery.name(gallery.person[i]).equals(one.get(0).string()) && gallery.score[i] == one.get(1).number();
+            same = gallery.name(gallery.person[i]).equals(one.get(0).string())
+                    && gallery.score[i] == one.get(1).number();
         }
         return same;
     }

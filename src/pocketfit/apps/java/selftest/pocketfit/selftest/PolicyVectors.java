@@ -35,7 +35,7 @@ final class PolicyVectors {
     static Suite replay(File file) throws IOException {
         Suite suite = new Suite("policy");
         try (BufferedReader lines =
-                new BufferedReader(new InputStreamReader(new FileInputStream(file), StandardCharsets.UTF_8))) {
+                        new BufferedReader(new InputStreamReader(new FileInputStream(file), StandardCharsets.UTF_8))) {
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 Json test = Json.parse(line);
                 suite.count(new PolicyVectors(test).replay(), test.at("name").string());

@@ -27,8 +27,8 @@ public final class SelfTest {
             int first = optionsEnd(arguments);
             byte[] modelKey = key(option(arguments, first, "--model-key"));
             String release = option(arguments, first, "--least-release");
-            Trust trust = new Trust(
-                    key(option(arguments, first, "--public-key")), release == null ? 0 : Long.parseLong(release), modelKey);
+            Trust trust = new Trust(key(option(arguments, first, "--public-key")),
+                    release == null ? 0 : Long.parseLong(release), modelKey);
             for (String path : Arrays.copyOfRange(arguments, first, arguments.length)) {
                 for (Suite suite : replay(new File(path), trust, modelKey != null)) {
                     System.out.println(suite);

@@ -73,8 +73,9 @@ final class StepVectors {
 
     private static Contract resize(Json test) {
         String size = test.at("size").items().get(0).small() + ", " + test.at("size").items().get(1).small();
-        return Contract.fromJson(Json.parse("{\"resize\": {\"kind\": \"exact\", \"size\": [" + size + "]}, \"kernel\": \""
-                + test.at("kernel").string() + "\", \"antialias\": " + test.at("antialias").bool() + "}"));
+        return Contract.fromJson(
+                Json.parse("{\"resize\": {\"kind\": \"exact\", \"size\": [" + size + "]}, \"kernel\": \""
+                        + test.at("kernel").string() + "\", \"antialias\": " + test.at("antialias").bool() + "}"));
     }
 
     private static boolean geometry(Json test) {
@@ -122,16 +123,16 @@ final class StepVectors {
             integers[i] = (byte) integer;
             values[i] = numbers.dequantize(integer);
         }
-        return Arrays.equals(integers, Vectors.bytes(test.at("quantized"))) && sameFloats(values, test.at("dequantized"));
+        return Arrays.equals(integers, Vectors.bytes(test.at("quantized")))
+                && sameFloats(values, test.at("dequantized"));
     }
 
     private static boolean whole(Json test) {
         Contract contract = Contract.fromJson(test.at("contract"));
         Json told = test.at("image");
-        Image image = !contract.isYuv()
-                ? Vectors.image(told, contract.input)
-                : Vectors.image(Vectors.bytes(told.at("buffer")), told.at("height").small(), told.at("width").small(), 0,
-                        contract.input);
+        Image image = !contract.isYuv() ? Vectors.image(told, contract.input)
+                                        : Vectors.image(Vectors.bytes(told.at("buffer")), told.at("height").small(),
+                                                  told.at("width").small(), 0, contract.input);
         return Vectors.same(new Preprocessor(contract).run(image, test.at("orientation").small()), test.at("expected"));
     }
 

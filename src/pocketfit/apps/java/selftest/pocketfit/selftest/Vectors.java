@@ -74,8 +74,7 @@ final class Vectors {
         boolean same = found.count == expected.items().size();
         for (int i = 0; same && i < found.count; i++) {
             Json one = expected.items().get(i);
-            same = found.index[i] == one.at("index").integer()
-                    && near(found.score[i], one.at("score").number())
+            same = found.index[i] == one.at("index").integer() && near(found.score[i], one.at("score").number())
                     && found.contract().label(found.index[i]).equals(one.at("label").string());
             for (int side = 0; same && one.has("box") && side < 4; side++) {
                 same = near(found.box[4 * i + side], one.at("box").items().get(side).number());

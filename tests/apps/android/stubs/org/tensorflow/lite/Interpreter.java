@@ -40,13 +40,10 @@ public final class Interpreter implements AutoCloseable {
             byte[] bytes = new byte[model.remaining()];
             model.duplicate().get(bytes);
             Files.write(file, bytes);
-            process = new ProcessBuilder(
-                            System.getProperty("stub.python"),
-                            System.getProperty("stub.litert"),
-                            file.toString(),
-                            String.valueOf(options.threads))
-                    .redirectError(ProcessBuilder.Redirect.INHERIT)
-                    .start();
+            process = new ProcessBuilder(System.getProperty("stub.python"), System.getProperty("stub.litert"),
+                    file.toString(), String.valueOf(options.threads))
+                              .redirectError(ProcessBuilder.Redirect.INHERIT)
+                              .start();
             in = new DataInputStream(process.getInputStream());
             out = new DataOutputStream(new BufferedOutputStream(process.getOutputStream()));
             inputs = tensors();
@@ -102,7 +99,8 @@ public final class Interpreter implements AutoCloseable {
     private Tensor[] tensors() throws IOException {
         Tensor[] found = new Tensor[in.readInt()];
         for (int i = 0; i < found.length; i++) {
-            found[i] = new Told(in.readUTF(), DataType.valueOf(in.readUTF()), in.readInt(), in.readFloat(), in.readInt());
+            found[i] =
+                    new Told(in.readUTF(), DataType.valueOf(in.readUTF()), in.readInt(), in.readFloat(), in.readInt());
         }
         return found;
     }

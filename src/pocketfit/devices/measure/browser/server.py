@@ -29,6 +29,8 @@ __all__ = ["Server"]
 # A page asks again after this; below what networks and browsers cut off.
 POLL_S = 15.0
 TIMEOUT_S = 60.0
+# Bytes of a refused request that are read nevertheless.
+DISCARDED = 1 << 24
 # Of what a page says in JSON: the times of 100,000 inferences.
 MAX_JSON_BYTES = 2 << 20
 KEY = "X-Pocketfit-Key"
@@ -137,11 +139,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal belongs to the command."""
 
     def _respond(self, found: Callable[[str], tuple[bytes, str]]) -> None:
+        length = self.headers.get("Content-Length", "")
+        self.unread = int(length) if length.isascii() and length.isdecimal() else 0
         try:
             status, (content, kind) = 200, found(self._path_behind_token())
         except Refused as refusal:
             status, content, kind = refusal.status, f"{refusal}\n".encode(), "txt"
             self.close_connection = True  # what it sent may not have been read
+            self._discard()
         self.send_response(status)
         ending = {"Connection": "close"} if self.close_connection else {}
         told = {"Content-Type": _TYPES[kind], "Content-Length": str(len(content))}
@@ -202,7 +207,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(411, "its length is not said")
         if int(length) > most:
             raise Refused(413, f"{length} bytes are too many: {most} at most")
+        self.unread = 0
         return self.rfile.read(int(length))
+
+    def _discard(self) -> None:
+        """Read what was sent in vain, up to a limit: closed before that, a connection loses the answer on its way."""
+        left = min(self.unread, DISCARDED)
+        while left and (piece := self.rfile.read(min(left, 1 << 16))):
+            left -= len(piece)
 
 
 def _index(text: str) -> int:

@@ -251,5 +251,6 @@ def test_the_module_that_reports_home_is_never_imported(artifacts: Artifacts) ->
     path = artifacts.get(Mixed, Precision.FLOAT32).files[0]
     code = f"import sys, MNN; MNN.Interpreter({str(path)!r}); print([n for n in sys.modules if 'MNN.tools' in n])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.splitlines()[-1] == "[]"
+    # MNN prints lines of its own, before or after.
+    assert "[]" in printed.splitlines()
     assert not [name for name in sys.modules if name.startswith("MNN.tools")]

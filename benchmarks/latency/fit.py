@@ -7,7 +7,7 @@ so that a run with few measurements, or a kind that few networks have, falls bac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ from pocketfit.devices.predict.kinds import KINDS
 
 __all__ = ["Fitted", "fit"]
 
-# Standard deviations of the parts, in logarithms. "network": what it takes beyond its kinds of work on all.
+# Standard deviations of the parts, in logarithms. "network": what it takes beyond its kinds of work on all. That one is
+# small on purpose: a network that can have a level of its own says nothing about kinds of work.
 DEVIATIONS = {
     "kind": 0.5,
     "group": 2.0,
@@ -28,7 +29,7 @@ DEVIATIONS = {
     "int8": 0.5,
     "trait_int8": 0.5,
     "run_int8": 0.3,
-    "network": 0.07,
+    "network": 0.02,
 }
 NOISE = 0.1
 # Beyond this, an error counts by its size and not by its square: single rows of the table are off by a factor.
@@ -84,7 +85,13 @@ class Fitted:
         return np.array(rows)
 
 
-def fit(log_us: np.ndarray, amounts: np.ndarray, int8: np.ndarray, traits: np.ndarray) -> Fitted:
+def fit(
+    log_us: np.ndarray,
+    amounts: np.ndarray,
+    int8: np.ndarray,
+    traits: np.ndarray,
+    deviations: Mapping[str, float] = DEVIATIONS,
+) -> Fitted:
     """Fit the speeds of all runs.
 
     Args:
@@ -92,6 +99,7 @@ def fit(log_us: np.ndarray, amounts: np.ndarray, int8: np.ndarray, traits: np.nd
         amounts: networks × kinds.
         int8: which networks are INT8.
         traits: runs × traits.
+        deviations: as `DEVIATIONS` has them.
     """
     known, parts = torch.tensor(traits), _parts(log_us, traits.shape[1])
     measured = torch.tensor(np.isfinite(log_us))
@@ -102,7 +110,7 @@ def fit(log_us: np.ndarray, amounts: np.ndarray, int8: np.ndarray, traits: np.nd
         error = (target - _predicted(parts, known, work, chosen) - parts["network"])[measured]
         size = error.abs()
         fitted = torch.where(size < HUBER, error**2, 2 * HUBER * size - HUBER**2).sum() / NOISE**2
-        held: torch.Tensor = fitted + sum((parts[name] ** 2).sum() / width**2 for name, width in DEVIATIONS.items())
+        held: torch.Tensor = fitted + sum((parts[name] ** 2).sum() / width**2 for name, width in deviations.items())
         return held / 2
 
     _minimise(loss, list(parts.values()))

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from benchmarks.latency.fit import fit
+from benchmarks.latency.fit import DEVIATIONS, Fitted, fit
 from benchmarks.latency.folder import latency_folder
 from benchmarks.latency.hub_networks import hub_amounts
 from benchmarks.latency.scores import Predicted
@@ -28,6 +28,7 @@ __all__ = [
     "as_predictions",
     "by_macs",
     "fastest_named",
+    "fit_hub",
     "hub_table",
     "seen_elsewhere",
     "step_between",
@@ -37,6 +38,14 @@ __all__ = [
 RUNTIMES = {"tflite": "litert", "onnx": "onnxruntime", "qnn_dlc": "qnn"}
 PRECISIONS = {"float": "float16", "w8a8": "int8", "w8a16": "int8x16"}
 LEAST_NETWORKS = 6
+# Accelerators share their design more than processors do their cores, and differ more from what the priors are of.
+_NPU_DEVIATIONS = DEVIATIONS | {
+    "kind": 1.0,
+    "trait_kind": 0.1,
+    "trait_group": 0.4,
+    "run_kind": 0.03,
+    "run_group": 0.2,
+}
 SPREAD = 0.3
 # Networks that two chips share, for one to tell of the other; and what a single one of them would leave in doubt.
 LEAST_SHARED, STEP_DOUBT = 4, 0.15
@@ -105,14 +114,24 @@ def _way(row: dict[str, str]) -> Way | None:
     return Way(row["device"], runtime, precision, processor)
 
 
+def fit_hub(data: HubTable, networks: np.ndarray) -> Fitted:
+    """Speeds of every way, as some of the networks tell them.
+
+    Args:
+        data: the table.
+        networks: which of them count.
+    """
+    floats = np.zeros(int(networks.sum()), bool)
+    return fit(data.log_us[:, networks], data.amounts[networks], floats, data.traits, _NPU_DEVIATIONS)
+
+
 def unseen_hub_networks(data: HubTable) -> np.ndarray:
     """Logarithms of microseconds of every network, each predicted from the others: ways × networks."""
-    floats = np.zeros(len(data.networks), bool)
     predicted = np.full_like(data.log_us, np.nan)
     for column in range(len(data.networks)):
         rest = np.arange(len(data.networks)) != column
-        fitted = fit(data.log_us[:, rest], data.amounts[rest], floats[rest], data.traits)
-        predicted[:, [column]] = fitted.predicted(data.amounts[[column]], floats[[column]], data.traits)
+        fitted = fit_hub(data, rest)
+        predicted[:, [column]] = fitted.predicted(data.amounts[[column]], np.zeros(1, bool), data.traits)
     return predicted
 
 

@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.architectures.torchvision_package import import_torchvision
+from benchmarks.latency import hub_built
+from benchmarks.latency.hub_built import Block
 from benchmarks.real_data import cache_folder
 from pocketfit.devices.predict.demands import demands_of
 from pocketfit.errors import PocketfitError
@@ -99,30 +101,8 @@ class _First(nn.Module):
         return answer
 
 
-class _Block(nn.Module):
-    """A transformer's layer.
-
-    Source: Vaswani et al., "Attention Is All You Need", 2017, figure 1, without the decoder.
-    """
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.project, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        batch, rows, width = x.shape
-        parts = self.project(x).reshape(batch, rows, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2])
-        x = self.first(x + self.out(mixed.transpose(1, 2).reshape(batch, rows, width)))
-        y: torch.Tensor = self.second(x + self.narrow(functional.gelu(self.wide(x))))
-        return y
-
-
 def _transformer(width: int, depth: int) -> nn.Module:
-    return nn.Sequential(*(_Block(width, width // 64) for _ in range(depth)))
+    return nn.Sequential(*(Block(width, width // 64, 4 * width) for _ in range(depth)))
 
 
 class _Whisper(nn.Module):
@@ -175,6 +155,8 @@ def _networks() -> Iterator[HubNetwork]:
     for model, component, width, depth, activation in _SUPER_RESOLUTION:
         build = partial(_plain_super_resolution, width, depth, activation)
         yield HubNetwork(model, component, (3, 128, 128), build)
+    for model, component, shape, build in _BUILT:
+        yield HubNetwork(model, component, shape, build)
     yield HubNetwork("yamnet", "YamNet", (1, 96, 64), _mobilenet_v1_audio)
 
 
@@ -216,5 +198,23 @@ _SUPER_RESOLUTION: tuple[tuple[str, str, int, int, Callable[[], nn.Module]], ...
     ("quicksrnetmedium", "QuickSRNetMedium", 32, 5, nn.ReLU6),
     ("quicksrnetlarge", "QuickSRNetLarge", 64, 11, nn.ReLU6),
     ("real_esrgan_general_x4v3", "Real-ESRGAN-General-x4v3", 64, 32, nn.ReLU),
+)
+_BUILT: tuple[tuple[str, str, tuple[int, ...], Callable[[], nn.Module]], ...] = (
+    ("cavaface", "CavaFace", (3, 112, 112), hub_built.face_resnet),
+    ("deeplabv3_plus_mobilenet", "DeepLabV3-Plus-MobileNet", (3, 513, 513), hub_built.deeplab_mobilenet),
+    ("detr_resnet50", "DETR-ResNet50", (3, 480, 480), partial(hub_built.detr, 50)),
+    ("detr_resnet50_dc5", "DETR-ResNet50-DC5", (3, 480, 480), partial(hub_built.detr, 50, dilated=True)),
+    ("detr_resnet101", "DETR-ResNet101", (3, 480, 480), partial(hub_built.detr, 101)),
+    ("detr_resnet101_dc5", "DETR-ResNet101-DC5", (3, 480, 480), partial(hub_built.detr, 101, dilated=True)),
+    ("efficientnet_v2_s", "EfficientNet-V2-s", (3, 384, 384), partial(_torchvision, "efficientnet_v2_s")),
+    ("esrgan", "ESRGAN", (3, 128, 128), hub_built.esrgan),
+    ("fastsam_s", "FastSam-S", (3, 640, 640), partial(hub_built.yolov8, "s", masks=True)),
+    ("fastsam_x", "FastSam-X", (3, 640, 640), partial(hub_built.yolov8, "x", masks=True)),
+    ("posenet_mobilenet", "Posenet-Mobilenet", (3, 513, 257), hub_built.pose_mobilenet),
+    ("pspnet", "PSPNet", (3, 473, 473), partial(hub_built.pyramid_parser, 473)),
+    ("real_esrgan_x4plus", "Real-ESRGAN-x4plus", (3, 128, 128), hub_built.esrgan),
+    ("video_mae", "Video-MAE", (1568, 1536), hub_built.video_transformer),
+    ("yolov8_det", "YOLOv8-Detection", (3, 640, 640), partial(hub_built.yolov8, "n")),
+    ("yolov8_seg", "YOLOv8-Segmentation", (3, 640, 640), partial(hub_built.yolov8, "n", masks=True)),
 )
 HUB_NETWORKS = tuple(_networks())

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.latency.chips import write_chips
 from benchmarks.latency.fit import Fitted, fit
-from benchmarks.latency.hub import hub_table
+from benchmarks.latency.hub import fit_hub, hub_table
 from benchmarks.latency.leave_out import Table, table
 from benchmarks.latency.ncnn_network import network_amounts
 from benchmarks.latency.other import other_phones
@@ -48,9 +48,8 @@ MAKER = (
 # Doubts of speeds that a few networks tell of, and of those that one or two do; spread of both.
 FEW, FEWER, FEW_SPREAD = (0.1, 0.3, 0.15), (0.3, 0.5, 0.15), 0.2
 ENOUGH = 3
-# One network of the Snapdragon table has dilated convolutions and none of the ncnn table, of which one multiplies
-# matrices of several rows.
-RARE, NCNN_RARE = ("dilated",), ("matrix_product", "dilated")
+# No network of the ncnn table has dilated convolutions, and one multiplies matrices of several rows.
+RARE = ("matrix_product", "dilated")
 _LITTLE_CORES = 1
 _FITTED_SPREAD = 0.1
 
@@ -105,7 +104,7 @@ def _of_run(run: Run, threads: int, basis: _Basis, *, half: bool) -> Iterator[Ta
         speeds = adapted(prior, list(zip(amounts, np.exp(log_us) / 1000, strict=True)))
         floats = "float16" if half or run.backend == "gpu" else "float32"
         key = ("ncnn", "int8" if int8 else floats, run.backend, threads)
-        yield _target(key, speeds, basis.spread, NCNN, measured=len(networks), rare=NCNN_RARE)
+        yield _target(key, speeds, basis.spread, NCNN, measured=len(networks))
 
 
 @dataclass(frozen=True)
@@ -157,14 +156,13 @@ def _hub_targets(about: dict[str, Any]) -> Iterator[Target]:
             log_us = fitted.of_run(row, data.traits[row], int8=False)
             speeds = Speeds(log_us, prior_covariance(), spread)
             key = (way.runtime, way.precision, way.processor, 1)
-            yield _target(key, speeds, spread, HUB, measured=int(np.isfinite(data.log_us[row]).sum()))
+            yield _target(key, speeds, spread, HUB, measured=int(np.isfinite(data.log_us[row]).sum()), rare=())
 
 
 @cache
 def _hub_fit() -> tuple[Fitted, float]:
     data = hub_table()
-    fitted = fit(data.log_us, data.amounts, np.zeros(len(data.networks), bool), data.traits)
-    return fitted, _spread("hub")
+    return fit_hub(data, np.ones(len(data.networks), bool)), _spread("hub")
 
 
 def _other_targets(about: dict[str, Any]) -> Iterator[Target]:

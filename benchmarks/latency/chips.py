@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.latency.hub import hub_table, step_between
+from benchmarks.latency.hub import hub_table
+from benchmarks.latency.hub_seen import step_between
 from pocketfit.devices.predict import elsewhere
 
 __all__ = ["CHIPS", "write_chips"]
@@ -24,7 +25,7 @@ def write_chips(names: Mapping[str, str]) -> None:
     Args:
         names: of profiles, by device as the table names it.
     """
-    data = hub_table()
+    data = hub_table(layers_known=False)
     npus = [(row, way) for row, way in enumerate(data.ways) if way.processor == "npu" and way.device in names]
     steps: dict[str, dict[str, dict[str, tuple[float, float]]]] = defaultdict(lambda: defaultdict(dict))
     for (row, one), (other_row, other) in permutations(npus, 2):

@@ -5,7 +5,7 @@ Weights are random: only layers and their sizes count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -38,6 +38,7 @@ class Block(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if decodes else 2))
 
     def forward(self, x: torch.Tensor, other: torch.Tensor | None = None) -> torch.Tensor:
+        """From sequences of batch × rows × width."""
         x = self.norms[0](x + self.attend(x, x))
         if self.attend_other is not None and other is not None:
             x = self.norms[2](x + self.attend_other(x, other))
@@ -54,8 +55,8 @@ class _Attention(nn.Module):
 
     def forward(self, x: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         batch, rows, width = x.shape
-        parts = [self._split(one) for one in (self.query(x), self.key(other), self.value(other))]
-        mixed = functional.scaled_dot_product_attention(*parts)
+        query, key, value = (self._split(one) for one in (self.query(x), self.key(other), self.value(other)))
+        mixed = functional.scaled_dot_product_attention(query, key, value)
         y: torch.Tensor = self.out(mixed.transpose(1, 2).reshape(batch, rows, width))
         return y
 
@@ -175,7 +176,10 @@ def _bottleneck(channels: int, width: int, stride: int, dilation: int) -> nn.Mod
 
 
 def pyramid_parser(side: int, classes: int = 150) -> nn.Module:
-    """Source: Zhao et al., "Pyramid Scene Parsing Network", 2017, section 3, on ResNet-101 with a stem of three layers."""
+    """On ResNet-101 with a stem of three layers.
+
+    Source: Zhao et al., "Pyramid Scene Parsing Network", 2017, section 3.
+    """
     small = (side + 7) // 8
     resize = _Resize((small, small), "bilinear")
     pools = [
@@ -367,7 +371,7 @@ class _Pooled(nn.Module):
 class _Yolo(nn.Module):
     """Boxes as the mean of a distribution of 16 bins for each side, and 80 classes; masks if asked for.
 
-    Source: Jocher et al., "Ultralytics YOLO", 2023, `yolov8.yaml`; Li et al., "Generalized Focal Loss", 2020, for boxes.
+    Source: Jocher et al., "Ultralytics YOLO", 2023, `yolov8.yaml`; Li et al., "Generalized Focal Loss", 2020.
     """
 
     def __init__(self, depth: float, width: float, most: int, masks: int) -> None:
@@ -415,16 +419,21 @@ class _Yolo(nn.Module):
         middle = self.down[0](torch.cat([self.strided[0](large), middle], 1))
         small = self.down[1](torch.cat([self.strided[1](middle), third], 1))
         levels = (large, middle, small)
-        boxes = torch.cat([head(one).flatten(2) for head, one in zip(self.boxes, levels, strict=True)], 2)
+        boxes = _along(self.boxes, levels)
         bins = boxes.reshape(1, 4, 16, boxes.shape[-1]).softmax(2) * torch.arange(16.0).reshape(1, 1, 16, 1)
         found = [
             bins.sum(2),
             torch.cat([head(one).flatten(2) for head, one in zip(self.classes, levels, strict=True)], 2),
         ]
         if self.prototypes is not None:
-            found.append(torch.cat([head(one).flatten(2) for head, one in zip(self.masks, levels, strict=True)], 2))
+            found.append(_along(self.masks, levels))
             return torch.cat([torch.cat(found, 1).flatten(1), self.prototypes(large).flatten(1)], 1)
         return torch.cat([found[0], found[1].sigmoid()], 1)
+
+
+def _along(heads: Iterable[nn.Module], levels: Iterable[torch.Tensor]) -> torch.Tensor:
+    """What heads make of levels, one after another: batch × outputs × places."""
+    return torch.cat([head(one).flatten(2) for head, one in zip(heads, levels, strict=True)], 2)
 
 
 def _twice(x: torch.Tensor) -> torch.Tensor:

@@ -155,8 +155,8 @@ def _networks() -> Iterator[HubNetwork]:
     for model, component, width, depth, activation in _SUPER_RESOLUTION:
         build = partial(_plain_super_resolution, width, depth, activation)
         yield HubNetwork(model, component, (3, 128, 128), build)
-    for model, component, shape, build in _BUILT:
-        yield HubNetwork(model, component, shape, build)
+    for model, component, shape, make in _BUILT:
+        yield HubNetwork(model, component, shape, make)
     yield HubNetwork("yamnet", "YamNet", (1, 96, 64), _mobilenet_v1_audio)
 
 

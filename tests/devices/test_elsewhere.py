@@ -17,7 +17,7 @@ def of(predictions: tuple[Prediction, ...], runtime: str, precision: str) -> Pre
 
 def test_a_latency_on_another_chip_is_taken_over_by_what_both_take_for_other_networks() -> None:
     here = predict(NEEDS, NEW)
-    once, twice = (taken_over(here, Seen(OLD, "litert", "int8", ms)) for ms in (0.4, 0.8))
+    once, twice = (taken_over(here, [Seen(OLD, "litert", "int8", ms)]) for ms in (0.4, 0.8))
     before, after = of(here, "litert", "int8"), of(once, "litert", "int8")
     # The S25's chip is the S24's successor: faster, and not by a factor of two.
     assert 0.2 < after.latency.ms < 0.4
@@ -29,12 +29,27 @@ def test_a_latency_on_another_chip_is_taken_over_by_what_both_take_for_other_net
 
 
 def test_the_way_there_and_back_ends_where_it_began() -> None:
-    there = of(taken_over(predict(NEEDS, NEW), Seen(OLD, "qnn", "int8", 1.0)), "qnn", "int8")
-    back = of(taken_over(predict(NEEDS, OLD), Seen(NEW, "qnn", "int8", there.latency.ms)), "qnn", "int8")
+    there = of(taken_over(predict(NEEDS, NEW), [Seen(OLD, "qnn", "int8", 1.0)]), "qnn", "int8")
+    back = of(taken_over(predict(NEEDS, OLD), [Seen(NEW, "qnn", "int8", there.latency.ms)]), "qnn", "int8")
     # The file has four digits.
     assert back.latency.ms == pytest.approx(1.0, rel=1e-3)
 
 
+def test_of_several_chips_the_more_alike_counts_for_more() -> None:
+    def ms_of(*seen: Seen) -> float:
+        return of(taken_over(predict(NEEDS, NEW), seen), "qnn", "int8").latency.ms
+
+    far = find_profile("snapdragon-x-elite")
+    alike, other = Seen(OLD, "qnn", "int8", 1.0), Seen(far, "qnn", "int8", 4.0)
+    low, high = ms_of(alike), ms_of(other)
+    both = ms_of(alike, other)
+    assert low < both < high
+    assert both / low < high / both
+    # What was measured on the device itself counts for more than any other.
+    itself = ms_of(alike, other, Seen(NEW, "qnn", "int8", 2.0))
+    assert itself == pytest.approx(2.0, rel=0.2)
+
+
 def test_a_way_of_which_nothing_is_known_is_refused() -> None:
     with pytest.raises(OptionError, match="litert/int8"):
-        taken_over(predict(NEEDS, NEW), Seen(OLD, "ncnn", "int8", 1.0))
+        taken_over(predict(NEEDS, NEW), [Seen(OLD, "ncnn", "int8", 1.0)])

@@ -105,9 +105,7 @@ def _predictions(
     from pocketfit.devices.predict.predict import predict as predict_one
     from pocketfit.devices.predict.threads import best_counts
 
-    found = predict_one(needs, profile)
-    for one in measured:
-        found = taken_over(found, one)
+    found = taken_over(predict_one(needs, profile), measured)
     return best_counts(found) if best else found
 
 

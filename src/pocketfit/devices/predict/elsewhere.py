@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from math import exp
+from math import exp, log
+from operator import mul
 
 from pocketfit.devices.predict.predict import Prediction
 from pocketfit.devices.predict.speeds import NINETY, Estimate
@@ -57,24 +58,28 @@ class Step:
     spread: float
 
 
-def taken_over(predictions: Sequence[Prediction], seen: Seen) -> tuple[Prediction, ...]:
+def taken_over(predictions: Sequence[Prediction], seen: Sequence[Seen]) -> tuple[Prediction, ...]:
     """Predictions with the same runtime and precision on an NPU, replaced by what was measured; the fastest first.
+
+    Of several chips that were measured with the same runtime and precision, those that are more alike count for more.
 
     Args:
         predictions: of the model that was measured, on any devices; other ways are left as they are.
         seen: what was measured.
 
     Raises:
-        OptionError: nothing is known of such a way on the device that was measured.
+        OptionError: nothing is known of such a way on a device that was measured.
     """
-    steps = _steps(seen)
-    way = (seen.runtime, seen.precision, _PROCESSOR)
-    moved = (
-        _moved(one, seen.ms, steps[one.device])
-        if (one.runtime, one.precision, one.processor) == way and one.device in steps
-        else one
-        for one in predictions
-    )
+    steps = [(one, _steps(one)) for one in seen]
+    moved = []
+    for one in predictions:
+        found = [
+            (other.ms, known[one.device])
+            for other, known in steps
+            if (other.runtime, other.precision, _PROCESSOR) == (one.runtime, one.precision, one.processor)
+            and one.device in known
+        ]
+        moved.append(_moved(one, found) if found else one)
     return tuple(sorted(moved, key=lambda one: one.latency.ms))
 
 
@@ -99,6 +104,10 @@ def _table() -> Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]:
     return found
 
 
-def _moved(one: Prediction, seen_ms: float, step: Step) -> Prediction:
-    ms, wide = seen_ms * step.times, exp(NINETY * step.spread)
+def _moved(one: Prediction, seen: Sequence[tuple[float, Step]]) -> Prediction:
+    weights = [step.spread**-2 for _, step in seen]
+    logs = [log(ms * step.times) for ms, step in seen]
+    ms = exp(sum(map(mul, weights, logs)) / sum(weights))
+    # Chips err together: two of them leave no less doubt than the better one alone.
+    wide = exp(NINETY * min(step.spread for _, step in seen))
     return replace(one, latency=Estimate(ms, ms / wide, ms * wide), energy_mj=one.energy_mj * ms / one.latency.ms)

@@ -1,0 +1,150 @@
+"""What a network takes on one Snapdragon, told by what it takes on others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.latency.hub import HubTable
+from benchmarks.latency.hub_named import Named, chosen, named, ways_of_devices
+
+__all__ = ["Step", "fastest_seen_elsewhere", "seen_elsewhere", "step_between"]
+
+# Networks that two chips share, for one to tell of the other; and what a single one of them would leave in doubt.
+LEAST_SHARED, STEP_DOUBT = 4, 0.15
+# A normal distribution's standard deviation over its median deviation.
+NORMAL = 1.483
+# Before any network tells how often a chip names right what is fastest on another: so often, as if so many had told.
+AGREES, AS_MANY = 0.8, 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """From one chip to another.
+
+    Args:
+        log_times: median of the logarithm of the ratio of their latencies.
+        spread: standard deviation of a network's ratio around it, as the median deviation tells it.
+    """
+
+    log_times: float
+    spread: float
+
+
+def step_between(one: np.ndarray, other: np.ndarray) -> Step | None:
+    """How latencies change from one chip to another, if enough networks ran on both.
+
+    Args:
+        one: logarithms of latencies, by network; not a number where nothing was measured.
+        other: likewise.
+    """
+    both = np.isfinite(one) & np.isfinite(other)
+    if both.sum() < LEAST_SHARED:
+        return None
+    change = (other - one)[both]
+    median = float(np.median(change))
+    # A few networks may agree by chance: the fewer, the less they are trusted.
+    doubt = STEP_DOUBT / np.sqrt(both.sum())
+    return Step(median, float(NORMAL * np.median(np.abs(change - median)) + doubt))
+
+
+def seen_elsewhere(data: HubTable, chips: int = 1) -> np.ndarray:
+    """Logarithms of microseconds of every network, by what it takes on other chips: ways × networks.
+
+    The chips that the other networks say are most alike, of those that have it with the same runtime and precision; not
+    a number where none has. As `pocketfit.devices.predict.elsewhere` weighs them.
+
+    Args:
+        data: the table.
+        chips: how many of them, at most.
+    """
+    moved = np.full_like(data.log_us, np.nan)
+    for column in range(len(data.networks)):
+        rest = _without(data, column)
+        for row in np.flatnonzero(np.isfinite(data.log_us[:, column])):
+            others = [one for one in _elsewhere(data, int(row)) if np.isfinite(data.log_us[one, column])]
+            found = [(one, step) for one in others if (step := step_between(rest[one], rest[row]))]
+            alike = sorted(found, key=lambda pair: pair[1].spread)[:chips]
+            if alike:
+                log_us = [data.log_us[other, column] + step.log_times for other, step in alike]
+                moved[row, column] = np.average(log_us, weights=[step.spread**-2 for _, step in alike])
+    return moved
+
+
+def _without(data: HubTable, column: int) -> np.ndarray:
+    rest = data.log_us.copy()
+    rest[:, column] = np.nan
+    return rest
+
+
+def _elsewhere(data: HubTable, row: int) -> Iterator[int]:
+    """The same runtime, precision and processor on other devices."""
+    own = data.ways[row]
+    for other, way in enumerate(data.ways):
+        if other != row and replace(way, device=own.device) == own:
+            yield other
+
+
+def fastest_seen_elsewhere(data: HubTable) -> Named:
+    """How often the fastest way is named right by what a network takes in each way on one other chip.
+
+    The one that names right most often what is fastest for the other networks and is most alike in latency.
+    """
+    choices = []
+    for column in range(len(data.networks)):
+        rest = _without(data, column)
+        steps = _steps(data, rest)
+        for rows in ways_of_devices(data, column):
+            if len(rows) > 1:
+                told = _by_most_telling(data, rest, steps, rows, column)
+                choices.append(chosen(data, column, rows, rows[np.argmin(told)]))
+    return named(choices)
+
+
+_Steps = Mapping[tuple[int, str], tuple[int, Step]]
+
+
+def _steps(data: HubTable, rest: np.ndarray) -> _Steps:
+    """To each row from each device that has it: the device's row, and the step."""
+    return {
+        (row, data.ways[other].device): (other, step)
+        for row in range(len(data.ways))
+        for other in _elsewhere(data, row)
+        if (step := step_between(rest[other], rest[row]))
+    }
+
+
+def _by_most_telling(data: HubTable, rest: np.ndarray, steps: _Steps, rows: np.ndarray, column: int) -> np.ndarray:
+    """What one other device tells of a network's latencies: rows; infinite where it tells nothing."""
+    own = data.ways[rows[0]].device
+    every = [row for row, way in enumerate(data.ways) if way.device == own]
+    found = []
+    for device in sorted({way.device for way in data.ways} - {own}):
+        told = _told(data, steps, rows, device)[:, column]
+        if np.isfinite(told).any():
+            spreads = [steps[row, device][1].spread for row in rows if (row, device) in steps]
+            alike = np.mean(spreads) - _agreement(_told(data, steps, every, device), rest[every])
+            found.append((-np.isfinite(told).sum(), alike, told))
+    if not found:
+        return np.full(len(rows), np.inf)
+    return min(found, key=lambda one: one[:2])[2]
+
+
+def _told(data: HubTable, steps: _Steps, rows: np.ndarray | list[int], device: str) -> np.ndarray:
+    """What a device tells of the latencies of another one: rows × networks; infinite where it tells nothing."""
+    told = np.full((len(rows), len(data.networks)), np.inf)
+    for place, row in enumerate(rows):
+        if (row, device) in steps:
+            other, step = steps[row, device]
+            told[place] = np.nan_to_num(data.log_us[other] + step.log_times, nan=np.inf)
+    return told
+
+
+def _agreement(told: np.ndarray, measured: np.ndarray) -> float:
+    """How often what is told to be fastest is so, of networks with a choice of which all is told."""
+    has = np.isfinite(measured)
+    whole = (np.isfinite(told) | ~has).all(axis=0) & (has.sum(axis=0) > 1)
+    pair = [np.where(has, one, np.inf)[:, whole].argmin(axis=0) for one in (told, measured)]
+    return float(((pair[0] == pair[1]).sum() + AGREES * AS_MANY) / (whole.sum() + AS_MANY))

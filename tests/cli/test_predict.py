@@ -108,6 +108,8 @@ def test_devices_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert "source: Tencent/ncnn" in text
     assert run(["devices", "--json"]) == 0
     assert "oneplus-7t" in {one["name"] for one in json.loads(capsys.readouterr().out)}
+    assert run(["devices", "show", "samsung-galaxy-s25"]) == 0
+    assert "NPUs most alike" in capsys.readouterr().out
     assert run(["devices", "show", "oneplus-7t", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tier"] == "high"
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pocketfit.devices.predict.elsewhere import Seen, taken_over
+from pocketfit.devices.predict.elsewhere import Seen, most_alike, taken_over
 from pocketfit.devices.predict.predict import ModelNeeds, Prediction, predict
 from pocketfit.devices.predict.references import reference_amounts
 from pocketfit.devices.predict.speeds import amounts_vector
@@ -53,3 +53,12 @@ def test_of_several_chips_the_more_alike_counts_for_more() -> None:
 def test_a_way_of_which_nothing_is_known_is_refused() -> None:
     with pytest.raises(OptionError, match="litert/int8"):
         taken_over(predict(NEEDS, NEW), [Seen(OLD, "ncnn", "int8", 1.0)])
+
+
+def test_the_chips_most_alike_come_first() -> None:
+    alike = most_alike("samsung-galaxy-s25")
+    assert "samsung-galaxy-s24" in [one.device for one in alike[:3]]
+    assert [one.ways for one in alike] == sorted((one.ways for one in alike), reverse=True)
+    spreads = [one.spread for one in alike if one.ways == alike[0].ways]
+    assert spreads == sorted(spreads)
+    assert most_alike("oneplus-7t") == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,9 @@ from pocketfit.errors import DataError, OptionError
 from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pocketfit.devices.predict.elsewhere import Alike
     from pocketfit.devices.profile import Measurement, Profile, Target
 
 __all__ = ["devices"]
@@ -25,6 +29,7 @@ TARGET_FIGURES = ("latencies", "interval")
 MEASURED_WORDS = ("model",)
 MEASURED_FIGURES = ("measured", "by the profile")
 SUFFIX = ".json"
+STAND_INS = 3
 
 devices = typer.Typer(
     help="List the phones that `pocketfit predict` knows, show one, or make a profile of your own.",
@@ -59,14 +64,16 @@ def show(
 
     Example: pocketfit devices show google-pixel-4
     """
+    from pocketfit.devices.predict.elsewhere import most_alike
     from pocketfit.devices.profile import find_profile
 
     profile = find_profile(device)
+    alike = most_alike(profile.name)
     if as_json:
-        print_json(profile.model_dump(mode="json"))
+        print_json(profile.model_dump(mode="json") | {"npus_alike": [asdict(one) for one in alike]})
         return
     out = console()
-    for line in _about(profile):
+    for line in [*_about(profile), *_about_alike(alike)]:
         out.print(line, markup=False, highlight=False)
     out.print(table([_target_row(one) for one in profile.targets], TARGET_WORDS, TARGET_FIGURES))
     for source in profile.sources:
@@ -216,6 +223,12 @@ def _about(profile: Profile) -> list[str]:
         *(["; ".join(filter(None, accelerators))] if any(accelerators) else []),
         f"threads to begin with: {usual_threads(profile)}, the big cores, four at most",
     ]
+
+
+def _about_alike(alike: Sequence[Alike]) -> list[str]:
+    """Where to measure for `--seen`, if anything is known of it."""
+    names = ", ".join(one.device for one in alike[:STAND_INS])
+    return [f"NPUs most alike, to measure on for predict --seen: {names}"] if names else []
 
 
 def _target_row(one: Target) -> tuple[str, ...]:

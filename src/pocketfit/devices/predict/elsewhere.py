@@ -21,7 +21,7 @@ from pocketfit.devices.predict.speeds import NINETY, Estimate
 from pocketfit.devices.profile import Profile
 from pocketfit.errors import OptionError
 
-__all__ = ["Seen", "Step", "taken_over"]
+__all__ = ["Alike", "Seen", "Step", "most_alike", "taken_over"]
 
 _PROCESSOR = "npu"
 # Standard deviation of the logarithm of a latency that is measured again on the same device.
@@ -56,6 +56,36 @@ class Step:
 
     times: float
     spread: float
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A chip that tells of another one.
+
+    Args:
+        device: name of its profile.
+        spread: standard deviation of the logarithm of latencies that it tells, the mean over ways.
+        ways: in how many runtimes and precisions it does.
+    """
+
+    device: str
+    spread: float
+    ways: int
+
+
+def most_alike(device: str) -> tuple[Alike, ...]:
+    """The chips that a latency on a device's NPU can be told from, those that tell it in most ways and best first.
+
+    Args:
+        device: name of a profile; none is known of one without an NPU in the tables.
+    """
+    spreads: dict[str, list[float]] = {}
+    for devices in _table().values():
+        for other, found in devices.items():
+            if device in found:
+                spreads.setdefault(other, []).append(found[device][1])
+    alike = [Alike(other, sum(some) / len(some), len(some)) for other, some in spreads.items()]
+    return tuple(sorted(alike, key=lambda one: (-one.ways, one.spread)))
 
 
 def taken_over(predictions: Sequence[Prediction], seen: Sequence[Seen]) -> tuple[Prediction, ...]:

@@ -2,13 +2,12 @@
 
 `mape` is the mean absolute percentage error, `median_ape` the median, `within_10` how many are within ±10 %,
 `coverage_90` how often the measured latency lies in the interval that is to cover 90 %, `named_as_good` how often the
-named one takes at most 5 % more than the fastest, `precision_right` how often its precision is that of the fastest:
-all in percent. Devices are the
-phones, boards and laptops of the ncnn table; runs on ARM servers help to fit and are not scored. A network and its INT8
-form are left out together. Latencies are the shortest of each run. The deviations in `latency/fit.py` and
-`latency/known.py` are the same for all folds; intervals are scaled by the errors of the other folds. Kinds of work and
-deviations were settled by hand, with single-thread leave-one-out errors in view and not in nested folds:
-a dozen settings were compared there, most within half a point of each other.
+named one takes at most 5 % more than the fastest, `precision_right` how often its precision is that of the fastest: all
+in percent. Devices are the phones, boards and laptops of the ncnn table; runs on ARM servers help to fit and are not
+scored. A network and its INT8 form are left out together. Latencies are the shortest of each run. The deviations in
+`latency/fit.py`, `latency/hub.py` and `latency/known.py` are the same for all folds; intervals are scaled by the errors
+of the other folds. Kinds of work and deviations were settled by hand, with leave-one-out errors in view and not in nested
+folds: docs/prediction.md says what that brought.
 
 Needs the tables, in `latency/` of the folder that POCKETFIT_DATA names. Also refreshes the table of docs/prediction.md.
 """

@@ -6,8 +6,8 @@ named one takes at most 5 % more than the fastest, `precision_right` how often i
 in percent. Devices are the phones, boards and laptops of the ncnn table; runs on ARM servers help to fit and are not
 scored. A network and its INT8 form are left out together. Latencies are the shortest of each run. The deviations in
 `latency/fit.py`, `latency/hub.py` and `latency/known.py` are the same for all folds; intervals are scaled by the errors
-of the other folds. Kinds of work and deviations were settled by hand, with leave-one-out errors in view and not in nested
-folds: docs/prediction.md says what that brought.
+of the other folds. Kinds of work and deviations were settled by hand, with leave-one-out errors in view and not in
+nested folds: docs/prediction.md says what that brought.
 
 Needs the tables, in `latency/` of the folder that POCKETFIT_DATA names. Also refreshes the table of docs/prediction.md.
 """
@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.latency.hub import as_predictions, by_macs, hub_table, unseen_hub_networks
 from benchmarks.latency.hub_named import Named, fastest_named
-from benchmarks.latency.hub_seen import fastest_seen_elsewhere, seen_elsewhere
+from benchmarks.latency.hub_seen import fastest_seen_elsewhere, seen_elsewhere, seen_otherwise
 from benchmarks.latency.leave_out import (
     MACS,
     MEASURED,
@@ -103,6 +103,9 @@ def _hub_rows() -> Iterator[Row]:
     task = "unseen network, fastest runtime and precision named right"
     for predictor, named in zip((_OURS, "the one most often fastest"), fastest_named(data, ours), strict=True):
         yield _row(task, predictor, 0, _share(named))
+    for same, words in ((True, "runtime"), (False, "precision")):
+        moved = seen_otherwise(data, ours, same_precision=same)
+        yield _row(f"network seen on one Snapdragon with another {words}", _OURS, 1, score(as_predictions(data, moved)))
     # Latencies on other chips say nothing of layers: every network of the table takes part.
     data = hub_table(layers_known=False)
     for chips, words in ((1, "one other Snapdragon"), (3, "three other Snapdragons")):

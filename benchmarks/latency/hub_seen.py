@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.latency.hub import HubTable
 from benchmarks.latency.hub_named import Named, chosen, named, ways_of_devices
+from pocketfit.devices.predict.elsewhere import OTHER_PRECISION, SAME_PRECISION
 
-__all__ = ["Step", "fastest_seen_elsewhere", "seen_elsewhere", "step_between"]
+__all__ = ["Step", "fastest_seen_elsewhere", "seen_elsewhere", "seen_otherwise", "step_between"]
 
 # Networks that two chips share, for one to tell of the other; and what a single one of them would leave in doubt.
 LEAST_SHARED, STEP_DOUBT = 4, 0.15
@@ -70,6 +71,35 @@ def seen_elsewhere(data: HubTable, chips: int = 1) -> np.ndarray:
             if alike:
                 log_us = [data.log_us[other, column] + step.log_times for other, step in alike]
                 moved[row, column] = np.average(log_us, weights=[step.spread**-2 for _, step in alike])
+    return moved
+
+
+def seen_otherwise(data: HubTable, predicted: np.ndarray, *, same_precision: bool) -> np.ndarray:
+    """Logarithms of microseconds of every network, by layers and by one measurement in another way: ways × networks.
+
+    On any device and NPU, drawn once, with another runtime or with another precision. As
+    `pocketfit.devices.predict.elsewhere` moves them.
+
+    Args:
+        data: the table.
+        predicted: by layers, ways × networks.
+        same_precision: whether it is the runtime that is another one.
+    """
+    random, npus = np.random.default_rng(0), [row for row, way in enumerate(data.ways) if way.processor == "npu"]
+    pull, _ = SAME_PRECISION if same_precision else OTHER_PRECISION
+    moved = np.full_like(data.log_us, np.nan)
+    for row, column in np.argwhere(np.isfinite(data.log_us)):
+        own = data.ways[row]
+        others = [
+            one
+            for one in npus
+            if np.isfinite(data.log_us[one, column])
+            and (data.ways[one].precision == own.precision) == same_precision
+            and (data.ways[one].runtime != own.runtime or not same_precision)
+        ]
+        if own.processor == "npu" and others:
+            other = random.choice(others)
+            moved[row, column] = predicted[row, column] + pull * (data.log_us - predicted)[other, column]
     return moved
 
 

@@ -17,27 +17,40 @@ def of(predictions: tuple[Prediction, ...], runtime: str, precision: str) -> Pre
 
 def test_a_latency_on_another_chip_is_taken_over_by_what_both_take_for_other_networks() -> None:
     here = predict(NEEDS, NEW)
-    once, twice = (taken_over(here, [Seen(OLD, "litert", "int8", ms)]) for ms in (0.4, 0.8))
+    once, twice = (taken_over(here, [Seen(OLD, "litert", "int8", ms)], NEEDS) for ms in (0.4, 0.8))
     before, after = of(here, "litert", "int8"), of(once, "litert", "int8")
     # The S25's chip is the S24's successor: faster, and not by a factor of two.
     assert 0.2 < after.latency.ms < 0.4
     assert of(twice, "litert", "int8").latency.ms == pytest.approx(2 * after.latency.ms)
     assert after.energy_mj / before.energy_mj == pytest.approx(after.latency.ms / before.latency.ms)
     assert after.latency.high_ms / after.latency.ms < before.latency.high_ms / before.latency.ms
-    assert of(once, "qnn", "int8") == of(here, "qnn", "int8")
     assert [one.latency.ms for one in once] == sorted(one.latency.ms for one in once)
 
 
+def test_other_ways_learn_how_far_off_layers_are() -> None:
+    here = predict(NEEDS, NEW)
+    told = of(predict(NEEDS, OLD), "litert", "int8").latency.ms
+    slow = taken_over(here, [Seen(OLD, "litert", "int8", 2 * told)], NEEDS)
+    ratios = [of(slow, "qnn", one).latency.ms / of(here, "qnn", one).latency.ms for one in ("int8", "float16")]
+    assert ratios == pytest.approx([2**0.7, 2**0.5])
+    before, after = of(here, "qnn", "int8").latency, of(slow, "qnn", "int8").latency
+    assert 1 < after.high_ms / after.ms < before.high_ms / before.ms
+    # NPUs tell nothing of the CPU, and nothing is told by nothing.
+    phone = predict(NEEDS, find_profile("oneplus-7t"))
+    assert taken_over(phone, [Seen(OLD, "litert", "int8", 2 * told)], NEEDS) == phone
+    assert taken_over(here, [], NEEDS) == here
+
+
 def test_the_way_there_and_back_ends_where_it_began() -> None:
-    there = of(taken_over(predict(NEEDS, NEW), [Seen(OLD, "qnn", "int8", 1.0)]), "qnn", "int8")
-    back = of(taken_over(predict(NEEDS, OLD), [Seen(NEW, "qnn", "int8", there.latency.ms)]), "qnn", "int8")
+    there = of(taken_over(predict(NEEDS, NEW), [Seen(OLD, "qnn", "int8", 1.0)], NEEDS), "qnn", "int8")
+    back = of(taken_over(predict(NEEDS, OLD), [Seen(NEW, "qnn", "int8", there.latency.ms)], NEEDS), "qnn", "int8")
     # The file has four digits.
     assert back.latency.ms == pytest.approx(1.0, rel=1e-3)
 
 
 def test_of_several_chips_the_more_alike_counts_for_more() -> None:
     def ms_of(*seen: Seen) -> float:
-        return of(taken_over(predict(NEEDS, NEW), seen), "qnn", "int8").latency.ms
+        return of(taken_over(predict(NEEDS, NEW), seen, NEEDS), "qnn", "int8").latency.ms
 
     far = find_profile("snapdragon-x-elite")
     alike, other = Seen(OLD, "qnn", "int8", 1.0), Seen(far, "qnn", "int8", 4.0)
@@ -52,7 +65,7 @@ def test_of_several_chips_the_more_alike_counts_for_more() -> None:
 
 def test_a_way_of_which_nothing_is_known_is_refused() -> None:
     with pytest.raises(OptionError, match="litert/int8"):
-        taken_over(predict(NEEDS, NEW), [Seen(OLD, "ncnn", "int8", 1.0)])
+        taken_over(predict(NEEDS, NEW), [Seen(OLD, "ncnn", "int8", 1.0)], NEEDS)
 
 
 def test_the_chips_most_alike_come_first() -> None:

@@ -53,7 +53,7 @@ def predict(
     ] = None,
     seen: Annotated[
         list[str] | None,
-        typer.Option(metavar="DEVICE/RUNTIME/PRECISION=MS", help="Measured on another NPU. Repeatable."),
+        typer.Option(metavar="DEVICE/RUNTIME/PRECISION=MS", help="Measured on this NPU or another. Repeatable."),
     ] = None,
     layers: Annotated[bool, typer.Option(help="Show what each layer takes of the fastest.")] = False,
     as_json: AsJson = False,
@@ -105,7 +105,7 @@ def _predictions(
     from pocketfit.devices.predict.predict import predict as predict_one
     from pocketfit.devices.predict.threads import best_counts
 
-    found = taken_over(predict_one(needs, profile), measured)
+    found = taken_over(predict_one(needs, profile), measured, needs)
     return best_counts(found) if best else found
 
 

@@ -1,4 +1,4 @@
-"""A latency on one chip, taken over to another: it tells what a compiler makes of a model, which its layers do not.
+"""A latency on one chip, taken over to others: it tells what a compiler makes of a model, which its layers do not.
 
 NPUs of one maker fuse and tile a network alike, so that latencies change from one chip to another by nearly the same
 ratio for all networks: the median over those that were measured on both, which `chips.json` has for each runtime and
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from math import exp, log
-from operator import mul
+from statistics import fmean
 
-from pocketfit.devices.predict.predict import Prediction
+from pocketfit.devices.predict.predict import ModelNeeds, Prediction, predict
 from pocketfit.devices.predict.speeds import NINETY, Estimate
 from pocketfit.devices.profile import Profile
 from pocketfit.errors import OptionError
@@ -26,6 +26,9 @@ __all__ = ["Alike", "Seen", "Step", "most_alike", "taken_over"]
 _PROCESSOR = "npu"
 # Standard deviation of the logarithm of a latency that is measured again on the same device.
 AGAIN = 0.03
+# With another runtime, or another precision: how much of what layers are off there is taken off here (in logarithms),
+# and how many times as wide the interval is after that. `python -m benchmarks latency_leave_one_out` measures both.
+SAME_PRECISION, OTHER_PRECISION = (0.7, 0.76), (0.5, 0.82)
 
 
 @dataclass(frozen=True)
@@ -88,29 +91,51 @@ def most_alike(device: str) -> tuple[Alike, ...]:
     return tuple(sorted(alike, key=lambda one: (-one.ways, one.spread)))
 
 
-def taken_over(predictions: Sequence[Prediction], seen: Sequence[Seen]) -> tuple[Prediction, ...]:
-    """Predictions with the same runtime and precision on an NPU, replaced by what was measured; the fastest first.
+def taken_over(predictions: Sequence[Prediction], seen: Sequence[Seen], needs: ModelNeeds) -> tuple[Prediction, ...]:
+    """Predictions for NPUs, by what was measured on NPUs; the fastest first.
 
-    Of several chips that were measured with the same runtime and precision, those that are more alike count for more.
+    With the same runtime and precision, latencies are taken over: of several chips, those that are more alike count for
+    more. With others, they tell how far off layers are for this model, part of which is taken off.
 
     Args:
-        predictions: of the model that was measured, on any devices; other ways are left as they are.
+        predictions: of the model that was measured, on any devices; those for other processors are left as they are.
         seen: what was measured.
+        needs: of the model.
 
     Raises:
         OptionError: nothing is known of such a way on a device that was measured.
     """
-    steps = [(one, _steps(one)) for one in seen]
-    moved = []
-    for one in predictions:
-        found = [
-            (other.ms, known[one.device])
-            for other, known in steps
-            if (other.runtime, other.precision, _PROCESSOR) == (one.runtime, one.precision, one.processor)
-            and one.device in known
-        ]
-        moved.append(_moved(one, found) if found else one)
+    known = [_Known(one, _steps(one), _off(one, needs)) for one in seen]
+    moved = (_moved(one, known) if one.processor == _PROCESSOR else one for one in predictions)
     return tuple(sorted(moved, key=lambda one: one.latency.ms))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a measurement tells.
+
+    Args:
+        seen: the measurement.
+        steps: to other devices.
+        off: logarithm of what was measured over what layers told.
+    """
+
+    seen: Seen
+    steps: Mapping[str, Step]
+    off: float
+
+    def same_way(self, one: Prediction) -> bool:
+        """Whether it was measured with the runtime and precision of a prediction."""
+        return (self.seen.runtime, self.seen.precision) == (one.runtime, one.precision)
+
+
+def _off(seen: Seen, needs: ModelNeeds) -> float:
+    told = (
+        one.latency.ms
+        for one in predict(needs, seen.profile)
+        if (one.runtime, one.precision, one.processor) == (seen.runtime, seen.precision, _PROCESSOR)
+    )
+    return log(seen.ms / next(told))
 
 
 def _steps(seen: Seen) -> Mapping[str, Step]:
@@ -134,10 +159,29 @@ def _table() -> Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]:
     return found
 
 
-def _moved(one: Prediction, seen: Sequence[tuple[float, Step]]) -> Prediction:
+def _moved(one: Prediction, known: Sequence[_Known]) -> Prediction:
+    steps = [
+        (other.seen.ms, other.steps[one.device]) for other in known if other.same_way(one) and one.device in other.steps
+    ]
+    if steps:
+        return _replaced(one, *_weighed(steps))
+    alike = [other.off for other in known if other.seen.precision == one.precision]
+    pull, narrower = SAME_PRECISION if alike else OTHER_PRECISION
+    offs = alike or [other.off for other in known]
+    if not offs:
+        return one
+    before = log(one.latency.high_ms / one.latency.ms) / NINETY
+    return _replaced(one, one.latency.ms * exp(pull * fmean(offs)), narrower * before)
+
+
+def _weighed(seen: Sequence[tuple[float, Step]]) -> tuple[float, float]:
+    """Milliseconds that chips tell together, and the standard deviation of the logarithm."""
     weights = [step.spread**-2 for _, step in seen]
     logs = [log(ms * step.times) for ms, step in seen]
-    ms = exp(sum(map(mul, weights, logs)) / sum(weights))
     # Chips err together: two of them leave no less doubt than the better one alone.
-    wide = exp(NINETY * min(step.spread for _, step in seen))
+    return exp(fmean(logs, weights)), min(step.spread for _, step in seen)
+
+
+def _replaced(one: Prediction, ms: float, spread: float) -> Prediction:
+    wide = exp(NINETY * spread)
     return replace(one, latency=Estimate(ms, ms / wide, ms * wide), energy_mj=one.energy_mj * ms / one.latency.ms)

@@ -35,10 +35,16 @@ def test_other_ways_learn_how_far_off_layers_are() -> None:
     assert ratios == pytest.approx([2**0.7, 2**0.5])
     before, after = of(here, "qnn", "int8").latency, of(slow, "qnn", "int8").latency
     assert 1 < after.high_ms / after.ms < before.high_ms / before.ms
-    # NPUs tell nothing of the CPU, and nothing is told by nothing.
-    phone = predict(NEEDS, find_profile("oneplus-7t"))
-    assert taken_over(phone, [Seen(OLD, "litert", "int8", 2 * told)], NEEDS) == phone
+    # NPUs tell nothing of CPUs and of other makers' NPUs, and nothing is told by nothing.
+    for name in ("oneplus-7t", "iphone-14-pro"):
+        phone = predict(NEEDS, find_profile(name))
+        assert taken_over(phone, [Seen(OLD, "litert", "int8", 2 * told)], NEEDS) == phone
     assert taken_over(here, [], NEEDS) == here
+    # Chips were compared in more ways than profiles know.
+    profile = OLD.model_copy(update={"targets": tuple(one for one in OLD.targets if one.precision != "int8")})
+    same = taken_over(here, [Seen(profile, "litert", "int8", 2 * told)], NEEDS)
+    assert of(same, "litert", "int8") == of(slow, "litert", "int8")
+    assert of(same, "qnn", "int8") == of(here, "qnn", "int8")
 
 
 def test_the_way_there_and_back_ends_where_it_began() -> None:

@@ -117,25 +117,24 @@ class _Known:
     Args:
         seen: the measurement.
         steps: to other devices.
-        off: logarithm of what was measured over what layers told.
+        off: logarithm of what was measured over what layers told; none where the profile does not know such a way.
     """
 
     seen: Seen
     steps: Mapping[str, Step]
-    off: float
+    off: float | None
 
     def same_way(self, one: Prediction) -> bool:
         """Whether it was measured with the runtime and precision of a prediction."""
         return (self.seen.runtime, self.seen.precision) == (one.runtime, one.precision)
 
 
-def _off(seen: Seen, needs: ModelNeeds) -> float:
-    told = (
-        one.latency.ms
-        for one in predict(needs, seen.profile)
-        if (one.runtime, one.precision, one.processor) == (seen.runtime, seen.precision, _PROCESSOR)
-    )
-    return log(seen.ms / next(told))
+def _off(seen: Seen, needs: ModelNeeds) -> float | None:
+    way = (seen.runtime, seen.precision, _PROCESSOR)
+    for one in predict(needs, seen.profile):
+        if (one.runtime, one.precision, one.processor) == way:
+            return log(seen.ms / one.latency.ms)
+    return None
 
 
 def _steps(seen: Seen) -> Mapping[str, Step]:
@@ -165,10 +164,12 @@ def _moved(one: Prediction, known: Sequence[_Known]) -> Prediction:
     ]
     if steps:
         return _replaced(one, *_weighed(steps))
-    alike = [other.off for other in known if other.seen.precision == one.precision]
+    told = [(other.seen.precision, other.off) for other in known if other.off is not None]
+    alike = [off for precision, off in told if precision == one.precision]
     pull, narrower = SAME_PRECISION if alike else OTHER_PRECISION
-    offs = alike or [other.off for other in known]
-    if not offs:
+    offs = alike or [off for _, off in told]
+    # Chips of one maker are off alike: nothing is known of others.
+    if not offs or not most_alike(one.device):
         return one
     before = log(one.latency.high_ms / one.latency.ms) / NINETY
     return _replaced(one, one.latency.ms * exp(pull * fmean(offs)), narrower * before)

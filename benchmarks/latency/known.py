@@ -115,33 +115,38 @@ def _gain(covariance: np.ndarray, chosen: list[int]) -> np.ndarray:
     return gain
 
 
-def estimate(log_us: np.ndarray, traits: np.ndarray) -> Known:
+def estimate(log_us: np.ndarray, traits: np.ndarray, weights: np.ndarray | None = None) -> Known:
     """Estimate from runs.
 
     Args:
         log_us: runs × networks; not a number where nothing was measured.
         traits: runs × traits; none for a mean that is the same for all.
+        weights: how much each run counts; all count the same without them.
     """
     runs, networks = log_us.shape
+    counts = np.ones(runs) if weights is None else weights
+    total, column = counts.sum(), counts[:, None]
     known = np.hstack([np.ones((runs, 1)), traits])
     held = np.diag([1e-6, *[RIDGE] * traits.shape[1]])
-    weights = np.zeros((known.shape[1], networks))
-    weights[0] = np.nanmean(log_us, axis=0)
+    means = np.zeros((known.shape[1], networks))
+    means[0] = np.nansum(column * log_us, axis=0) / (column * np.isfinite(log_us)).sum(axis=0)
     covariance = 2 * np.ones((networks, networks)) + 0.1 * np.eye(networks)
     for _ in range(ITERATIONS):
-        mean = known @ weights
-        filled, missing = _filled(log_us, mean, covariance)
+        mean = known @ means
+        filled, missing = _filled(log_us, mean, covariance, counts)
         # The level of a run is its own: traits explain the differences between its networks.
         level = (filled - mean).mean(axis=1, keepdims=True)
-        weights = np.linalg.solve(known.T @ known + held, known.T @ (filled - level))
-        error = filled - known @ weights
-        spread = error.T @ error + missing + SHRINKAGE * SHRUNK_TO * np.eye(networks)
-        covariance = spread / (runs + SHRINKAGE) + 1.0 / runs
-    return Known(weights, covariance)
+        means = np.linalg.solve(known.T @ (column * known) + held, known.T @ (column * (filled - level)))
+        error = filled - known @ means
+        spread = error.T @ (column * error) + missing + SHRINKAGE * SHRUNK_TO * np.eye(networks)
+        covariance = spread / (total + SHRINKAGE) + 1.0 / total
+    return Known(means, covariance)
 
 
-def _filled(log_us: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The table with its gaps filled by their expectation, and the sum of the covariances of the gaps."""
+def _filled(
+    log_us: np.ndarray, mean: np.ndarray, covariance: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The table with its gaps filled by their expectation, and the weighted sum of the covariances of the gaps."""
     filled, missing = np.where(np.isnan(log_us), mean, log_us), np.zeros_like(covariance)
     for row, values in enumerate(log_us):
         seen, gaps = np.flatnonzero(~np.isnan(values)), np.flatnonzero(np.isnan(values))
@@ -149,5 +154,6 @@ def _filled(log_us: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> tup
             continue
         gain = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, gaps)]).T
         filled[row, gaps] = mean[row, gaps] + gain @ (values[seen] - mean[row, seen])
-        missing[np.ix_(gaps, gaps)] += covariance[np.ix_(gaps, gaps)] - gain @ covariance[np.ix_(seen, gaps)]
+        left = covariance[np.ix_(gaps, gaps)] - gain @ covariance[np.ix_(seen, gaps)]
+        missing[np.ix_(gaps, gaps)] += counts[row] * left
     return filled, missing

@@ -45,6 +45,10 @@ GROUPS = 6
 # What a network takes beyond its kinds of work, before it is scaled by the errors of other folds.
 SPREAD = 0.12
 
+# Doublings of the number of threads: a run's weight is a normal curve of them; runs up to so many away choose what to
+# measure, if there are enough of them.
+NEAR, LIKE, LEAST_ALIKE = 2.0, 1.1, 15
+
 # `benchncnn` got these one after another: which of them a run has tells the version of ncnn.
 NEWER = ("blazeface", "yolo-fastest-1.1", "nanodet_m", "FastestDet", "vision_transformer")
 
@@ -89,6 +93,11 @@ class Table:
         return np.array([run.device for run in self.runs])
 
     @property
+    def doublings(self) -> np.ndarray:
+        """Of the number of threads of each run."""
+        return np.log2([run.threads for run in self.runs])
+
+    @property
     def traits_and_version(self) -> np.ndarray:
         """The traits of each run, and the version of ncnn that it was measured with."""
         has = [np.isfinite(self.log_us[:, self.networks.index(one)]) for one in NEWER]
@@ -106,22 +115,26 @@ def table(keep: Callable[[Run], bool], backend: str = "cpu") -> Table:
 def known_networks(data: Table) -> Results:
     """A device left out with all its runs; three networks of each run are measured, the others predicted.
 
-    Which three, other devices decide.
+    Which three, runs of other devices with about as many threads decide, which count for more in all.
     """
     results: Results = {"ours": [], "Gaussian process": [], "MACs": []}
     traits, scored = data.traits_and_version, data.scored
     for device in np.unique(data.devices[scored]):
         out = data.devices == device
-        ours, plain = estimate(data.log_us[~out], traits[~out]), estimate(data.log_us[~out], np.empty((sum(~out), 0)))
-        like = ~out & scored
-        pick = cache(partial(_most_telling, ours, data.log_us[like], traits[like]))
-        for run in np.flatnonzero(out & scored):
-            measured = list(np.flatnonzero(np.isfinite(data.log_us[run])))
-            results["ours"] += _given(device, data, run, ours, traits[run], pick(tuple(measured)))
-            chosen = choose(plain.covariance, measured, MEASURED)
-            results["Gaussian process"] += _given(device, data, run, plain, _NOTHING, chosen)
-            rest = [one for one in measured if one not in chosen]
-            results["MACs"] += _by_macs(device, data, run, chosen, rest)
+        plain = estimate(data.log_us[~out], np.empty((sum(~out), 0)))
+        for doublings in np.unique(data.doublings[out & scored]):
+            away = np.abs(data.doublings - doublings)
+            ours = estimate(data.log_us[~out], traits[~out], np.exp(-0.5 * (away[~out] / NEAR) ** 2))
+            like = ~out & scored & (away <= LIKE)
+            like = like if like.sum() >= LEAST_ALIKE else ~out & scored
+            pick = cache(partial(_most_telling, ours, data.log_us[like], traits[like]))
+            for run in np.flatnonzero(out & scored & (away == 0)):
+                measured = list(np.flatnonzero(np.isfinite(data.log_us[run])))
+                results["ours"] += _given(device, data, run, ours, traits[run], pick(tuple(measured)))
+                chosen = choose(plain.covariance, measured, MEASURED)
+                results["Gaussian process"] += _given(device, data, run, plain, _NOTHING, chosen)
+                rest = [one for one in measured if one not in chosen]
+                results["MACs"] += _by_macs(device, data, run, chosen, rest)
     return results
 
 

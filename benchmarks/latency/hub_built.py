@@ -14,13 +14,16 @@ from torch.nn import functional
 __all__ = [
     "Block",
     "deeplab_mobilenet",
+    "depth_anything",
     "detr",
     "esrgan",
     "face_resnet",
     "pose_mobilenet",
     "pyramid_parser",
     "video_transformer",
+    "yolov5",
     "yolov8",
+    "yolox",
 ]
 
 
@@ -448,3 +451,129 @@ def yolov8(size: str, *, masks: bool = False) -> nn.Module:
     """Of size "n", "s" or "x"."""
     depth, width, most = {"n": (0.33, 0.25, 1024), "s": (0.33, 0.5, 1024), "x": (1.0, 1.25, 512)}[size]
     return _Yolo(depth, width, most, 32 if masks else 0)
+
+
+class _Partial(nn.Module):
+    """Blocks in a row on half of the channels, beside the other half.
+
+    Source: Wang et al., "CSPNet", 2020, figure 3.
+    """
+
+    def __init__(self, inputs: int, filters: int, blocks: int, *, adds: bool) -> None:
+        super().__init__()
+        half = filters // 2
+        pairs = [nn.Sequential(_swish(half, half, 1), _swish(half, half)) for _ in range(blocks)]
+        self.row = nn.Sequential(_swish(inputs, half, 1), *(_Sum(pair) if adds else pair for pair in pairs))
+        self.beside, self.after = _swish(inputs, half, 1), _swish(filters, filters, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.after(torch.cat([self.row(x), self.beside(x)], 1))
+        return y
+
+
+class _PathYolo(nn.Module):
+    """Features of three sizes, exchanged upwards and downwards, and a head for each.
+
+    Source: Jocher, "YOLOv5", 2020, `yolov5s.yaml`; Ge et al., "YOLOX", 2021, section 2.
+    """
+
+    def __init__(
+        self, width: Sequence[int], blocks: Sequence[int], stem: nn.Module, heads: Sequence[nn.Module]
+    ) -> None:
+        super().__init__()
+        a, b, c, d, e = width
+        few, some, many = blocks
+        first = [stem, _swish(a, b, 3, 2), _Partial(b, b, few, adds=True)]
+        self.first = nn.Sequential(*first, _swish(b, c, 3, 2), _Partial(c, c, some, adds=True))
+        self.second = nn.Sequential(_swish(c, d, 3, 2), _Partial(d, d, many, adds=True))
+        self.third = nn.Sequential(_swish(d, e, 3, 2), _Partial(e, e, few, adds=True), _Pooled(e), _swish(e, d, 1))
+        self.middle = nn.Sequential(_Partial(2 * d, d, few, adds=False), _swish(d, c, 1))
+        self.large = _Partial(2 * c, c, few, adds=False)
+        self.strided = nn.ModuleList([_swish(c, c, 3, 2), _swish(d, d, 3, 2)])
+        self.down = nn.ModuleList([_Partial(2 * c, d, few, adds=False), _Partial(2 * d, e, few, adds=False)])
+        self.heads = nn.ModuleList(heads)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.first(x)
+        second = self.second(first)
+        small = self.third(second)
+        middle = self.middle(torch.cat([_twice(small), second], 1))
+        large = self.large(torch.cat([_twice(middle), first], 1))
+        second = self.down[0](torch.cat([self.strided[0](large), middle], 1))
+        third = self.down[1](torch.cat([self.strided[1](second), small], 1))
+        return _along(self.heads, (large, second, third)).sigmoid()
+
+
+def yolov5() -> nn.Module:
+    """Of size "m", with 85 figures for each of three boxes at each place."""
+    width = (48, 96, 192, 384, 768)
+    stem = nn.Sequential(nn.Conv2d(3, width[0], 6, 2, 2), nn.SiLU())
+    return _PathYolo(width, (2, 4, 6), stem, [nn.Conv2d(one, 255, 1) for one in width[2:]])
+
+
+class _Focus(nn.Module):
+    """Pictures of half the side and four times the channels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)
+
+
+def yolox() -> nn.Module:
+    """Of size "s"."""
+    width = (32, 64, 128, 256, 512)
+    heads = [
+        nn.Sequential(
+            _swish(one, 128, 1),
+            _Joined(
+                [nn.Sequential(_swish(128, 128), _swish(128, 128), nn.Conv2d(128, outputs, 1)) for outputs in (80, 5)]
+            ),
+        )
+        for one in width[2:]
+    ]
+    return _PathYolo(width, (1, 3, 3), nn.Sequential(_Focus(), _swish(12, width[0])), heads)
+
+
+# Depth.
+
+
+class _Depth(nn.Module):
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 384, 14, 14)
+        self.blocks = nn.ModuleList(Block(384, 6, 1536) for _ in range(12))
+        widths, self.places = (48, 96, 192, 384), side // 14
+        sizes = [nn.ConvTranspose2d(48, 48, 4, 4), nn.ConvTranspose2d(96, 96, 2, 2), nn.Identity()]
+        self.scales = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(384, width, 1), size, nn.Conv2d(width, 64, 3, 1, 1, bias=False))
+            for width, size in zip(widths, [*sizes, nn.Conv2d(384, 384, 3, 2, 1)], strict=True)
+        )
+        self.inner = nn.ModuleList(_Sum(_twice_convolved()) for _ in range(4))
+        self.joined = nn.ModuleList(_Sum(_twice_convolved()) for _ in range(4))
+        self.outs = nn.ModuleList(nn.Conv2d(64, 64, 1) for _ in range(4))
+        last = [_Resize((side, side), "bilinear"), *_rectified(32, 32), nn.Conv2d(32, 1, 1), nn.ReLU()]
+        self.last = nn.Sequential(_convolution(64, 32), *last)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        seen = []
+        for block in self.blocks:
+            x = block(x)
+            seen.append(x)
+        taken = [one.transpose(1, 2).reshape(1, 384, self.places, self.places) for one in seen[2::3]]
+        maps = [scale(one) for scale, one in zip(self.scales, taken, strict=True)]
+        y = maps[-1]
+        for level in (3, 2, 1, 0):
+            y = y if level == 3 else y + self.inner[level](maps[level])
+            size = maps[level - 1].shape[-2:] if level else tuple(2 * one for one in maps[0].shape[-2:])
+            y = self.outs[level](functional.interpolate(self.joined[level](y), tuple(size), mode="bilinear"))
+        depth: torch.Tensor = self.last(y)
+        return depth
+
+
+def _twice_convolved() -> nn.Module:
+    return nn.Sequential(nn.ReLU(), _convolution(64, 64), nn.ReLU(), _convolution(64, 64))
+
+
+def depth_anything(side: int = 518) -> nn.Module:
+    """Source: Yang et al., "Depth Anything", 2024; Ranftl et al., "Vision Transformers for Dense Prediction", 2021."""
+    return _Depth(side)

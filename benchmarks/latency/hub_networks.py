@@ -101,6 +101,29 @@ class _First(nn.Module):
         return answer
 
 
+class _HighResolution(nn.Module):
+    """Heat maps of points from the largest features of an HRNet, or from all of them.
+
+    Source: Sun et al., "Deep High-Resolution Representation Learning", 2019, figures 1 and 3; Wang et al., 2020,
+    section 3.3, for all of them.
+    """
+
+    def __init__(self, name: str, channels: int, points: int, *, joined: bool) -> None:
+        super().__init__()
+        self.features = _timm(name, features_only=True, feature_location="")
+        self.joined = joined
+        last = nn.Conv2d(channels, points, 1)
+        self.head = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.ReLU(), last) if joined else last
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = self.features(x)[1:]
+        if self.joined:
+            size = maps[0].shape[-2:]
+            maps = [torch.cat([functional.interpolate(one, size, mode="bilinear") for one in maps], 1)]
+        y: torch.Tensor = self.head(maps[0])
+        return y
+
+
 def _transformer(width: int, depth: int) -> nn.Module:
     return nn.Sequential(*(Block(width, width // 64, 4 * width) for _ in range(depth)))
 
@@ -202,6 +225,8 @@ _SUPER_RESOLUTION: tuple[tuple[str, str, int, int, Callable[[], nn.Module]], ...
 _BUILT: tuple[tuple[str, str, tuple[int, ...], Callable[[], nn.Module]], ...] = (
     ("cavaface", "CavaFace", (3, 112, 112), hub_built.face_resnet),
     ("deeplabv3_plus_mobilenet", "DeepLabV3-Plus-MobileNet", (3, 513, 513), hub_built.deeplab_mobilenet),
+    ("depth_anything", "Depth-Anything", (3, 518, 518), hub_built.depth_anything),
+    ("depth_anything_v2", "Depth-Anything-V2", (3, 518, 518), hub_built.depth_anything),
     ("detr_resnet50", "DETR-ResNet50", (3, 480, 480), partial(hub_built.detr, 50)),
     ("detr_resnet50_dc5", "DETR-ResNet50-DC5", (3, 480, 480), partial(hub_built.detr, 50, dilated=True)),
     ("detr_resnet101", "DETR-ResNet101", (3, 480, 480), partial(hub_built.detr, 101)),
@@ -210,11 +235,15 @@ _BUILT: tuple[tuple[str, str, tuple[int, ...], Callable[[], nn.Module]], ...] = 
     ("esrgan", "ESRGAN", (3, 128, 128), hub_built.esrgan),
     ("fastsam_s", "FastSam-S", (3, 640, 640), partial(hub_built.yolov8, "s", masks=True)),
     ("fastsam_x", "FastSam-X", (3, 640, 640), partial(hub_built.yolov8, "x", masks=True)),
+    ("hrnet_face", "HRNetFace", (3, 256, 256), partial(_HighResolution, "hrnet_w18", 270, 29, joined=True)),
+    ("hrnet_pose", "HRNetPose", (3, 256, 192), partial(_HighResolution, "hrnet_w32", 32, 17, joined=False)),
     ("posenet_mobilenet", "Posenet-Mobilenet", (3, 513, 257), hub_built.pose_mobilenet),
     ("pspnet", "PSPNet", (3, 473, 473), partial(hub_built.pyramid_parser, 473)),
     ("real_esrgan_x4plus", "Real-ESRGAN-x4plus", (3, 128, 128), hub_built.esrgan),
     ("video_mae", "Video-MAE", (1568, 1536), hub_built.video_transformer),
+    ("yolov5", "Yolo-v5", (3, 640, 640), hub_built.yolov5),
     ("yolov8_det", "YOLOv8-Detection", (3, 640, 640), partial(hub_built.yolov8, "n")),
     ("yolov8_seg", "YOLOv8-Segmentation", (3, 640, 640), partial(hub_built.yolov8, "n", masks=True)),
+    ("yolox", "Yolo-X", (3, 640, 640), hub_built.yolox),
 )
 HUB_NETWORKS = tuple(_networks())

@@ -27,7 +27,6 @@ from benchmarks.latency.hub import as_predictions, by_macs, hub_table, unseen_hu
 from benchmarks.latency.hub_named import Named, fastest_named
 from benchmarks.latency.hub_seen import fastest_seen_elsewhere, seen_elsewhere, seen_otherwise
 from benchmarks.latency.leave_out import (
-    MACS,
     MEASURED,
     Results,
     Table,
@@ -40,7 +39,8 @@ from benchmarks.latency.leave_out import (
 from benchmarks.latency.scores import score
 from benchmarks.latency.thread_counts import other_thread_counts
 from benchmarks.results import Row
-from pocketfit.devices.predict.kinds import KIND_NAMES
+from pocketfit.devices.predict.demands import Demand
+from pocketfit.devices.predict.kinds import KINDS, NPU_KINDS
 from pocketfit.devices.predict.predict import ModelNeeds, predict
 from pocketfit.devices.predict.threads import MOST
 from pocketfit.devices.profile import all_profiles
@@ -96,7 +96,7 @@ def _cpu_rows() -> Iterator[Row]:
 
 def _hub_rows() -> Iterator[Row]:
     data = hub_table()
-    ours, macs = unseen_hub_networks(data), by_macs(data, data.amounts[:, MACS].sum(axis=1))
+    ours, macs = unseen_hub_networks(data), by_macs(data)
     task = UNSEEN["hub"]
     yield _row(task, _OURS, 0, score(as_predictions(data, ours)))
     yield _row(task, "MACs", 0, score(as_predictions(data, macs), intervals=False))
@@ -131,8 +131,10 @@ def _published() -> Iterator[Row]:
 
 def _speed() -> Iterator[Row]:
     """Milliseconds that the predictions of one inspected model take on all profiles together, and on one."""
-    layers = np.random.default_rng(0).random((200, len(KIND_NAMES)))
-    needs, profiles = ModelNeeds(layers, (), 1, 1.0), all_profiles()
+    random = np.random.default_rng(0)
+    works = ({kind.name: random.random() for kind in kinds} for kinds in (KINDS, NPU_KINDS) * 200)
+    demands = tuple(Demand(str(place), "", "", next(works), next(works)) for place in range(200))
+    needs, profiles = ModelNeeds(demands, 1, 1.0), all_profiles()
     start = time.perf_counter()
     for profile in profiles:
         predict(needs, profile)

@@ -7,13 +7,13 @@ so that a run with few measurements, or a kind that few networks have, falls bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from pocketfit.devices.predict.kinds import KINDS
+from pocketfit.devices.predict.kinds import KINDS, Kind
 
 __all__ = ["Fitted", "fit"]
 
@@ -36,12 +36,22 @@ NOISE = 0.1
 HUBER = 0.15
 ITERATIONS = 200
 
-_GROUPS = tuple(dict.fromkeys(kind.group for kind in KINDS))
-_IN_GROUP = torch.tensor([[float(kind.group == group) for kind in KINDS] for group in _GROUPS], dtype=torch.float64)
-_INT8_KINDS = torch.tensor([float(kind.int8) for kind in KINDS], dtype=torch.float64)
-_PRIOR = torch.tensor([kind.prior_us for kind in KINDS], dtype=torch.float64).log()
 # Keeps the logarithm finite for networks without any work of a kind.
 _NEXT_TO_NOTHING = 1e-9
+
+
+class _Kinds:
+    """What is known of kinds of work before anything was measured."""
+
+    def __init__(self, kinds: Sequence[Kind]) -> None:
+        groups = tuple(dict.fromkeys(kind.group for kind in kinds))
+        self.in_group = _tensor([[kind.group == group for kind in kinds] for group in groups])
+        self.int8 = _tensor([kind.int8 for kind in kinds])
+        self.prior = _tensor([kind.prior_us for kind in kinds]).log()
+
+
+def _tensor(values: Sequence[object]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class Fitted:
         level: of each run, runs.
         int8: what INT8 adds, kinds.
         int8_by_trait: traits × kinds.
-        int8_own: of each run, runs.
+        int8_own: of each run, runs × kinds.
     """
 
     common: np.ndarray
@@ -73,7 +83,7 @@ class Fitted:
 
     def of_run(self, run: int, traits: np.ndarray, *, int8: bool) -> np.ndarray:
         """Speeds of a run that was measured: kinds."""
-        more = self.int8_own[run] * _INT8_KINDS.numpy() if int8 else 0.0
+        more = self.int8_own[run] if int8 else 0.0
         return self.expected(traits, int8=int8) + self.own[run] + self.level[run] + more
 
     def predicted(self, amounts: np.ndarray, int8: np.ndarray, traits: np.ndarray) -> np.ndarray:
@@ -91,6 +101,7 @@ def fit(
     int8: np.ndarray,
     traits: np.ndarray,
     deviations: Mapping[str, float] = DEVIATIONS,
+    kinds: Sequence[Kind] = KINDS,
 ) -> Fitted:
     """Fit the speeds of all runs.
 
@@ -100,25 +111,27 @@ def fit(
         int8: which networks are INT8.
         traits: runs × traits.
         deviations: as `DEVIATIONS` has them.
+        kinds: of work.
     """
-    known, parts = torch.tensor(traits), _parts(log_us, traits.shape[1])
+    before = _Kinds(kinds)
+    known, parts = torch.tensor(traits), _parts(log_us, traits.shape[1], before)
     measured = torch.tensor(np.isfinite(log_us))
     target, work = torch.tensor(np.nan_to_num(log_us)), torch.tensor(amounts) + _NEXT_TO_NOTHING
     chosen = torch.tensor(int8)
 
     def loss() -> torch.Tensor:
-        error = (target - _predicted(parts, known, work, chosen) - parts["network"])[measured]
+        error = (target - _predicted(parts, before, known, work, chosen) - parts["network"])[measured]
         size = error.abs()
         fitted = torch.where(size < HUBER, error**2, 2 * HUBER * size - HUBER**2).sum() / NOISE**2
         held: torch.Tensor = fitted + sum((parts[name] ** 2).sum() / width**2 for name, width in deviations.items())
         return held / 2
 
     _minimise(loss, list(parts.values()))
-    return _fitted({name: part.detach() for name, part in parts.items()})
+    return _fitted({name: part.detach() for name, part in parts.items()}, before)
 
 
-def _parts(log_us: np.ndarray, traits: int) -> dict[str, torch.Tensor]:
-    (runs, networks), kinds, groups = log_us.shape, len(KINDS), len(_GROUPS)
+def _parts(log_us: np.ndarray, traits: int, before: _Kinds) -> dict[str, torch.Tensor]:
+    (runs, networks), (groups, kinds) = log_us.shape, before.in_group.shape
     shapes = {
         "kind": (kinds,),
         "group": (groups,),
@@ -140,12 +153,14 @@ def _parts(log_us: np.ndarray, traits: int) -> dict[str, torch.Tensor]:
 
 
 def _predicted(
-    parts: dict[str, torch.Tensor], traits: torch.Tensor, amounts: torch.Tensor, int8: torch.Tensor
+    parts: dict[str, torch.Tensor], before: _Kinds, traits: torch.Tensor, amounts: torch.Tensor, int8: torch.Tensor
 ) -> torch.Tensor:
     by_group = parts["group"] + traits @ parts["trait_group"] + parts["run_group"]
-    floats = _PRIOR + parts["kind"] + traits @ parts["trait_kind"] + parts["run_kind"] + by_group @ _IN_GROUP
+    floats = (
+        before.prior + parts["kind"] + traits @ parts["trait_kind"] + parts["run_kind"] + by_group @ before.in_group
+    )
     floats = floats + parts["level"][:, None]
-    more = (parts["int8"] + traits @ parts["trait_int8"] + parts["run_int8"]) * _INT8_KINDS
+    more = (parts["int8"] + traits @ parts["trait_int8"] + parts["run_int8"]) * before.int8
     pair = [torch.log(torch.exp(one) @ amounts.T) for one in (floats, floats + more)]
     return torch.where(int8, pair[1], pair[0])
 
@@ -162,13 +177,13 @@ def _minimise(loss: Callable[[], torch.Tensor], parts: list[torch.Tensor]) -> No
     optimizer.step(closure)  # type: ignore[no-untyped-call,arg-type]
 
 
-def _fitted(parts: dict[str, torch.Tensor]) -> Fitted:
+def _fitted(parts: dict[str, torch.Tensor], before: _Kinds) -> Fitted:
     return Fitted(
-        common=(_PRIOR + parts["kind"] + parts["group"] @ _IN_GROUP).numpy(),
-        by_trait=(parts["trait_kind"] + parts["trait_group"] @ _IN_GROUP).numpy(),
-        own=(parts["run_kind"] + parts["run_group"] @ _IN_GROUP).numpy(),
+        common=(before.prior + parts["kind"] + parts["group"] @ before.in_group).numpy(),
+        by_trait=(parts["trait_kind"] + parts["trait_group"] @ before.in_group).numpy(),
+        own=(parts["run_kind"] + parts["run_group"] @ before.in_group).numpy(),
         level=parts["level"].numpy(),
-        int8=(parts["int8"] * _INT8_KINDS).numpy(),
-        int8_by_trait=(parts["trait_int8"] * _INT8_KINDS).numpy(),
-        int8_own=parts["run_int8"][:, 0].numpy(),
+        int8=(parts["int8"] * before.int8).numpy(),
+        int8_by_trait=(parts["trait_int8"] * before.int8).numpy(),
+        int8_own=(parts["run_int8"] * before.int8).numpy(),
     )

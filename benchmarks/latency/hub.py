@@ -1,7 +1,8 @@
 """The AI Hub table: networks on Snapdragon chips by runtime, precision and processor, one network left out at a time.
 
 Only networks whose layers are known (`hub_networks`) take part. A run is a device, runtime and precision on the
-processor that computed most of the network.
+processor that computed most of the network. Latencies of which the CPU has a part are left out: what is measured there
+is the CPU, and the way to it and back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.latency.fit import DEVIATIONS, Fitted, fit
 from benchmarks.latency.folder import latency_folder
 from benchmarks.latency.hub_networks import hub_amounts
 from benchmarks.latency.scores import Predicted
+from pocketfit.devices.predict.kinds import NPU_KINDS
 from pocketfit.devices.predict.speeds import amounts_vector
 
 __all__ = ["HubTable", "Way", "as_predictions", "by_macs", "fit_hub", "hub_table", "unseen_hub_networks"]
@@ -24,13 +26,13 @@ __all__ = ["HubTable", "Way", "as_predictions", "by_macs", "fit_hub", "hub_table
 RUNTIMES = {"tflite": "litert", "onnx": "onnxruntime", "qnn_dlc": "qnn"}
 PRECISIONS = {"float": "float16", "w8a8": "int8", "w8a16": "int8x16"}
 LEAST_NETWORKS = 6
-# Accelerators share their design more than processors do their cores, and differ more from what the priors are of.
+_MACS = [kind.group in ("arithmetic", "depthwise") for kind in NPU_KINDS]
+# Accelerators of one maker share their design more than processors do their cores.
 _NPU_DEVIATIONS = DEVIATIONS | {
-    "kind": 1.0,
-    "trait_kind": 0.1,
-    "trait_group": 0.4,
+    "trait_kind": 0.2,
+    "trait_group": 0.5,
     "run_kind": 0.03,
-    "run_group": 0.2,
+    "run_group": 0.3,
 }
 SPREAD = 0.3
 
@@ -87,16 +89,15 @@ def hub_table(*, layers_known: bool = True) -> HubTable:
     ways = tuple(sorted(way for way, ms in measured.items() if len(ms) >= LEAST_NETWORKS))
     networks = tuple(sorted({network for way in ways for network in measured[way]}))
     log_us = [[np.log(1000 * measured[way].get(one, np.nan)) for one in networks] for way in ways]
-    work = np.stack([amounts_vector(amounts.get(one, {})) for one in networks])
+    work = np.stack([amounts_vector(amounts.get(one, {}), NPU_KINDS) for one in networks])
     return HubTable(ways, networks, np.array(log_us), work)
 
 
 def _way(row: dict[str, str]) -> Way | None:
     runtime, precision = RUNTIMES.get(row["runtime"]), PRECISIONS.get(row["precision"])
-    if runtime is None or precision is None or float(row["inference_ms"] or 0) <= 0:
+    if runtime is None or precision is None or float(row["inference_ms"] or 0) <= 0 or int(row["layers_cpu"] or 0):
         return None
-    processor = row["primary_compute_unit"].lower()
-    return Way(row["device"], runtime, precision, processor)
+    return Way(row["device"], runtime, precision, row["primary_compute_unit"].lower())
 
 
 def fit_hub(data: HubTable, networks: np.ndarray) -> Fitted:
@@ -107,7 +108,7 @@ def fit_hub(data: HubTable, networks: np.ndarray) -> Fitted:
         networks: which of them count.
     """
     floats = np.zeros(int(networks.sum()), bool)
-    return fit(data.log_us[:, networks], data.amounts[networks], floats, data.traits, _NPU_DEVIATIONS)
+    return fit(data.log_us[:, networks], data.amounts[networks], floats, data.traits, _NPU_DEVIATIONS, NPU_KINDS)
 
 
 def unseen_hub_networks(data: HubTable) -> np.ndarray:
@@ -121,8 +122,9 @@ def unseen_hub_networks(data: HubTable) -> np.ndarray:
     return predicted
 
 
-def by_macs(data: HubTable, macs: np.ndarray) -> np.ndarray:
+def by_macs(data: HubTable) -> np.ndarray:
     """Time in proportion to multiply-accumulates at the speed of the other networks: ways × networks."""
+    macs = data.amounts[:, _MACS].sum(axis=1)
     level = data.log_us - np.log(macs)
     columns = [np.nanmean(np.delete(level, column, axis=1), axis=1) for column in range(len(data.networks))]
     return np.column_stack(columns) + np.log(macs)

@@ -6,20 +6,26 @@ Weights are random: only layers and their sizes count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 __all__ = [
+    "Best",
     "Block",
+    "clip",
     "deeplab_mobilenet",
     "depth_anything",
     "detr",
     "esrgan",
     "face_resnet",
+    "gated_transformer",
+    "keys_and_values",
     "pose_mobilenet",
     "pyramid_parser",
+    "unet",
     "video_transformer",
     "yolov5",
     "yolov8",
@@ -111,6 +117,18 @@ class _Joined(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
+class Best(nn.Module):
+    """The best score along one dimension, which takes as long to find as the class that has it."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """From scores of classes."""
+        return x.amax(self.dimension)
+
+
 # Transformers.
 
 
@@ -120,6 +138,72 @@ def video_transformer() -> nn.Module:
     Source: Tong et al., "VideoMAE", 2022, table 1 and section 4: ViT-B.
     """
     return nn.Sequential(nn.Linear(1536, 768), *(Block(768, 12, 3072) for _ in range(12)))
+
+
+class _KeysAndValues(nn.Module):
+    """What the layers of a decoder look up."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.projections = nn.ModuleList(nn.Linear(width, width) for _ in range(2 * depth))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([project(x) for project in self.projections], -1)
+
+
+def keys_and_values(width: int, depth: int) -> nn.Module:
+    """Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.2.3."""
+    return _KeysAndValues(width, depth)
+
+
+class _Gated(nn.Module):
+    """A transformer's layer whose inner numbers are gated.
+
+    Source: Shazeer, "GLU Variants Improve Transformer", 2020, equation 6.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int) -> None:
+        super().__init__()
+        self.attend = _Attention(width, heads)
+        self.gate, self.wide = nn.Linear(width, inner), nn.Linear(width, inner)
+        self.narrow = nn.Linear(inner, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norms[0](x + self.attend(x, x))
+        y: torch.Tensor = self.norms[1](x + self.narrow(functional.silu(self.gate(x)) * self.wide(x)))
+        return y
+
+
+class _Mean(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mean(1)
+
+
+def gated_transformer() -> nn.Module:
+    """Source: Nussbaum et al., "Nomic Embed", 2024, section 3, without its turned positions."""
+    return nn.Sequential(*(_Gated(768, 12, 3072) for _ in range(12)), _Mean(), nn.LayerNorm(768))
+
+
+class _Clip(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut = nn.Conv2d(3, 768, 16, 16)
+        self.seen = nn.Sequential(*(Block(768, 12, 3072) for _ in range(12)))
+        self.read = nn.Sequential(*(Block(512, 8, 2048) for _ in range(12)))
+        self.words = nn.Parameter(torch.zeros(1, 77, 512))
+        self.project, self.project_words = nn.Linear(768, 512), nn.Linear(512, 512)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        seen = self.seen(self.cut(x).flatten(2).transpose(1, 2))
+        # The words are no constant: they come with the picture.
+        read = self.read(self.words + seen[:, :1, :512])
+        return (self.project(seen[:, 0]) * self.project_words(read[:, 0])).sum(-1)
+
+
+def clip() -> nn.Module:
+    """Source: Radford et al., "Learning Transferable Visual Models", 2021, section 2.4, with ViT-B/16."""
+    return _Clip()
 
 
 class _Detr(nn.Module):
@@ -190,7 +274,20 @@ def pyramid_parser(side: int, classes: int = 150) -> nn.Module:
         *(nn.Sequential(nn.AvgPool2d(small // bins), *_rectified(2048, 512, 1), resize) for bins in (2, 3, 6)),
     ]
     head = [_Joined([nn.Identity(), *pools]), *_rectified(4096, 512), _convolution(512, classes, 1)]
-    return nn.Sequential(_resnet(101, dilated_stages=2, deep_stem=True), *head, _Resize((side, side), "bilinear"))
+    whole = [_resnet(101, dilated_stages=2, deep_stem=True), *head, _Resize((side, side), "bilinear")]
+    return _Mirrored(nn.Sequential(*whole))
+
+
+class _Mirrored(nn.Module):
+    """What a network makes of a picture, run on its mirror image as well."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.network(torch.cat([x, x.flip(3)], 0))[:1]
+        return y
 
 
 def face_resnet() -> nn.Module:
@@ -290,9 +387,39 @@ _MOBILENET_V2 = (
 )
 
 
-def deeplab_mobilenet(side: int = 513, classes: int = 21) -> nn.Module:
+def deeplab_mobilenet(side: int = 520, classes: int = 21) -> nn.Module:
     """Source: Chen et al., "Encoder-Decoder with Atrous Separable Convolution", 2018, section 3, on MobileNetV2."""
-    return _DeepLab(side, classes)
+    return nn.Sequential(_DeepLab(side, classes), Best(1))
+
+
+class _Unet(nn.Module):
+    def __init__(self, widths: Sequence[int], classes: int) -> None:
+        super().__init__()
+        pairs = list(pairwise(widths))
+        self.first = _two(3, widths[0])
+        self.down = nn.ModuleList(nn.Sequential(nn.MaxPool2d(2), _two(one, other)) for one, other in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(other, one, 2, 2) for one, other in reversed(pairs))
+        self.joined = nn.ModuleList(_two(2 * one, one) for one, _ in reversed(pairs))
+        self.last = nn.Conv2d(widths[0], classes, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        seen = [self.first(x)]
+        for down in self.down:
+            seen.append(down(seen[-1]))
+        y = seen.pop()
+        for up, joined in zip(self.up, self.joined, strict=True):
+            y = joined(torch.cat([seen.pop(), up(y)], 1))
+        answer: torch.Tensor = self.last(y)
+        return answer
+
+
+def _two(channels: int, filters: int) -> nn.Module:
+    return nn.Sequential(*_rectified(channels, filters), *_rectified(filters, filters))
+
+
+def unet() -> nn.Module:
+    """Source: Ronneberger et al., "U-Net", 2015, figure 1, padded."""
+    return _Unet((64, 128, 256, 512, 1024), 2)
 
 
 # Pictures to pictures.
@@ -424,14 +551,11 @@ class _Yolo(nn.Module):
         levels = (large, middle, small)
         boxes = _along(self.boxes, levels)
         bins = boxes.reshape(1, 4, 16, boxes.shape[-1]).softmax(2) * torch.arange(16.0).reshape(1, 1, 16, 1)
-        found = [
-            bins.sum(2),
-            torch.cat([head(one).flatten(2) for head, one in zip(self.classes, levels, strict=True)], 2),
-        ]
+        found = [bins.sum(2), _along(self.classes, levels).sigmoid().amax(1, keepdim=True)]
         if self.prototypes is not None:
             found.append(_along(self.masks, levels))
             return torch.cat([torch.cat(found, 1).flatten(1), self.prototypes(large).flatten(1)], 1)
-        return torch.cat([found[0], found[1].sigmoid()], 1)
+        return torch.cat(found, 1)
 
 
 def _along(heads: Iterable[nn.Module], levels: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -501,7 +625,9 @@ class _PathYolo(nn.Module):
         large = self.large(torch.cat([_twice(middle), first], 1))
         second = self.down[0](torch.cat([self.strided[0](large), middle], 1))
         third = self.down[1](torch.cat([self.strided[1](second), small], 1))
-        return _along(self.heads, (large, second, third)).sigmoid()
+        found = _along(self.heads, (large, second, third)).sigmoid()
+        found = found.reshape(1, -1, 85, found.shape[-1])
+        return torch.cat([found[:, :, :5], found[:, :, 5:].amax(2, keepdim=True)], 2)
 
 
 def yolov5() -> nn.Module:

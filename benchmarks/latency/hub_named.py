@@ -47,7 +47,7 @@ class Choice:
 
 
 def fastest_named(data: HubTable, predicted: np.ndarray) -> tuple[Named, Named]:
-    """By prediction, and by always naming what is most often fastest on other networks.
+    """By prediction, and by always naming what is most often fastest on other networks, of those that ran in that way.
 
     Args:
         data: the table.
@@ -56,10 +56,10 @@ def fastest_named(data: HubTable, predicted: np.ndarray) -> tuple[Named, Named]:
     ours: list[Choice] = []
     usual: list[Choice] = []
     for column in range(len(data.networks)):
-        counts = _usual(data, column)
+        shares = _usual(data, column)
         for rows in ways_of_devices(data, column):
             if len(rows) > 1:
-                often = [counts[_words(data.ways[row])] for row in rows]
+                often = [shares.get(_words(data.ways[row]), 0.0) for row in rows]
                 ours.append(chosen(data, column, rows, rows[np.argmin(predicted[rows, column])]))
                 usual.append(chosen(data, column, rows, rows[np.argmax(often)]))
     return named(ours), named(usual)
@@ -88,13 +88,15 @@ def named(choices: list[Choice]) -> Named:
     return Named(float((times == 1).mean()), float((times <= AS_GOOD).mean()), float(precision), len(choices))
 
 
-def _usual(data: HubTable, without: int) -> Counter[tuple[str, str]]:
-    found: Counter[tuple[str, str]] = Counter()
+def _usual(data: HubTable, without: int) -> dict[tuple[str, str], float]:
+    """How often each way is the fastest, of the cases that it has."""
+    first, there = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for column in range(len(data.networks)):
         for rows in ways_of_devices(data, column) if column != without else ():
-            if len(rows):
-                found[_words(data.ways[rows[np.argmin(data.log_us[rows, column])]])] += 1
-    return found
+            if len(rows) > 1:
+                there.update(_words(data.ways[row]) for row in rows)
+                first[_words(data.ways[rows[np.argmin(data.log_us[rows, column])]])] += 1
+    return {way: first[way] / count for way, count in there.items()}
 
 
 def _words(way: Way) -> tuple[str, str]:

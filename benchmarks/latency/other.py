@@ -11,8 +11,10 @@ import numpy as np
 
 from benchmarks.latency.folder import latency_folder
 from benchmarks.latency.hub import Way
+from benchmarks.latency.hub_networks import hub_amounts
 from benchmarks.latency.ncnn_network import network_amounts
 from pocketfit.devices.predict.geometry import Convolution, convolution_amounts, linear_amounts
+from pocketfit.devices.predict.kinds import kinds_of
 from pocketfit.devices.predict.speeds import amounts_vector
 
 __all__ = ["other_phones"]
@@ -36,6 +38,8 @@ _SAME = {
     "ResNet50": "resnet50",
     "resnet-v2-50": "resnet50",
 }
+# Those that run on NPUs, as the AI Hub table calls them.
+_BUILT = {"MobileNetv2-1.0": ("mobilenet_v2", "MobileNet-v2"), "ResNet50": ("resnet50", "ResNet50")}
 _MOBILENET_V1 = re.compile(r"Mobilenet_V1_(\d\.\d+)_(\d+)(?:_quant)?$")
 # Filters and stride of each pair of a depthwise and a 1x1 convolution.
 _MOBILENET_V1_PAIRS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -49,9 +53,11 @@ def other_phones() -> dict[tuple[Way, int], Measured]:
     found = defaultdict[tuple[Way, int], Measured](list)
     with (latency_folder() / "other_phones.csv").open() as file:
         for row in csv.DictReader(file):
-            way, amounts = _way(row), _network_amounts(row["model"])
+            way = _way(row)
+            amounts = _amounts_on(way.processor, row["model"]) if way else {}
             if way and amounts:
-                found[way, _threads(row)].append((amounts_vector(amounts), float(row["latency_ms"])))
+                vector = amounts_vector(amounts, kinds_of(way.processor))
+                found[way, _threads(row)].append((vector, float(row["latency_ms"])))
     return dict(found)
 
 
@@ -63,6 +69,10 @@ def _way(row: dict[str, str]) -> Way | None:
 
 def _threads(row: dict[str, str]) -> int:
     return BIG_CORES[row["device"]] if row["threads"] == "n_big_cores" else int(row["threads"] or 1)
+
+
+def _amounts_on(processor: str, name: str) -> dict[str, float]:
+    return hub_amounts().get(_BUILT.get(name, ("", "")), {}) if processor == "npu" else _network_amounts(name)
 
 
 def _network_amounts(name: str) -> dict[str, float]:

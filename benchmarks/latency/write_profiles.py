@@ -26,7 +26,7 @@ from benchmarks.latency.runs import Run, amounts_of, latencies, traits
 from benchmarks.latency_leave_one_out import UNSEEN
 from benchmarks.results import FOLDER
 from pocketfit.devices import profile as profiles
-from pocketfit.devices.predict.kinds import KIND_NAMES
+from pocketfit.devices.predict.kinds import kinds_of
 from pocketfit.devices.predict.speeds import Speeds, adapted, prior_covariance
 from pocketfit.devices.profile import Cluster, Profile, Target, write_profile
 
@@ -104,7 +104,7 @@ def _of_run(run: Run, threads: int, basis: _Basis, *, half: bool) -> Iterator[Ta
         speeds = adapted(prior, list(zip(amounts, np.exp(log_us) / 1000, strict=True)))
         floats = "float16" if half or run.backend == "gpu" else "float32"
         key = ("ncnn", "int8" if int8 else floats, run.backend, threads)
-        yield _target(key, speeds, basis.spread, NCNN, measured=len(networks))
+        yield _target(key, speeds.log_us, basis.spread, NCNN, measured=len(networks))
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,8 @@ def _hub_targets(about: dict[str, Any]) -> Iterator[Target]:
         # Networks that an accelerator left to the CPU are no sample of the CPU's speed.
         if way.device == about["hub"] and way.processor == "npu":
             log_us = fitted.of_run(row, data.traits[row], int8=False)
-            speeds = Speeds(log_us, prior_covariance(), spread)
             key = (way.runtime, way.precision, way.processor, 1)
-            yield _target(key, speeds, spread, HUB, measured=int(np.isfinite(data.log_us[row]).sum()), rare=())
+            yield _target(key, log_us, spread, HUB, measured=int(np.isfinite(data.log_us[row]).sum()), rare=())
 
 
 @cache
@@ -171,10 +170,12 @@ def _other_targets(about: dict[str, Any]) -> Iterator[Target]:
             continue
         common, level = _common(way.processor)
         log_us = common + level
-        speeds = adapted(Speeds(log_us, prior_covariance(1.5), FEW_SPREAD), measured)
+        prior = prior_covariance(1.5, kinds=kinds_of(way.processor))
+        speeds = adapted(Speeds(log_us, prior, FEW_SPREAD), measured)
         key = (way.runtime, way.precision, way.processor, threads)
         doubt = FEW if len(measured) >= ENOUGH else FEWER
-        yield _target(key, speeds, FEW_SPREAD, OTHER[way.runtime], measured=len(measured), doubt=doubt)
+        rare, source = () if way.processor == "npu" else RARE, OTHER[way.runtime]
+        yield _target(key, speeds.log_us, FEW_SPREAD, source, measured=len(measured), doubt=doubt, rare=rare)
 
 
 def _common(processor: str) -> tuple[np.ndarray, float]:
@@ -195,7 +196,7 @@ def _write_references() -> None:
 
 def _target(
     key: tuple[str, str, str, int],
-    speeds: Speeds,
+    log_us: np.ndarray,
     spread: float,
     source: str,
     *,
@@ -204,13 +205,14 @@ def _target(
     rare: tuple[str, ...] = RARE,
 ) -> Target:
     runtime, precision, processor, threads = key
+    us = zip(kinds_of(processor), np.exp(log_us), strict=True)
     return Target.model_validate(
         {
             "runtime": runtime,
             "precision": precision,
             "processor": processor,
             "threads": threads,
-            "us": {name: float(f"{one:.4g}") for name, one in zip(KIND_NAMES, np.exp(speeds.log_us), strict=True)},
+            "us": {kind.name: float(f"{one:.4g}") for kind, one in us},
             "doubt": doubt,
             "rare": rare,
             "spread": round(spread, 3),

@@ -1,13 +1,15 @@
 import pytest
 
+from pocketfit.devices.predict.demands import Demand
 from pocketfit.devices.predict.elsewhere import Seen, most_alike, taken_over
 from pocketfit.devices.predict.predict import ModelNeeds, Prediction, predict
 from pocketfit.devices.predict.references import reference_amounts
-from pocketfit.devices.predict.speeds import amounts_vector
 from pocketfit.devices.profile import find_profile
 from pocketfit.errors import OptionError
 
-NEEDS = ModelNeeds(amounts_vector(reference_amounts("mobilenet_v2"))[None], (), 3_500_000, 1_500_000)
+# Of a network like MobileNetV2.
+NPU = {"pointwise": 370.0, "depthwise": 25.0, "weights": 3.5, "calls": 64.0, "crossing": 0.15, "inference": 1.0}
+NEEDS = ModelNeeds((Demand("net", "", "net", reference_amounts("mobilenet_v2"), NPU),), 3_500_000, 1_500_000)
 OLD, NEW = find_profile("samsung-galaxy-s24"), find_profile("samsung-galaxy-s25")
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pocketfit.devices.predict.calibrate import calibrated
-from pocketfit.devices.predict.kinds import KIND_NAMES
-from pocketfit.devices.predict.predict import ModelNeeds, predict, speeds_of
+from pocketfit.devices.predict.demands import Demand
+from pocketfit.devices.predict.kinds import KINDS
+from pocketfit.devices.predict.predict import ModelNeeds, estimate, predict, speeds_of
 from pocketfit.devices.predict.references import reference_amounts, references
 from pocketfit.devices.predict.speeds import amounts_vector
 from pocketfit.devices.profile import Measurement, Profile, all_profiles, find_profile, read_profile, write_profile
@@ -19,10 +20,12 @@ NAMES = sorted(
     if file.name.endswith(".json")
 )
 NETWORKS = ("mobilenet_v2", "resnet18", "squeezenet")
+# Of a network like MobileNetV2.
+NPU = {"pointwise": 370.0, "depthwise": 25.0, "weights": 3.5, "calls": 64.0, "crossing": 0.15, "inference": 1.0}
 
 
 def needs_of(network: str) -> ModelNeeds:
-    return ModelNeeds(amounts_vector(reference_amounts(network))[None], (), 3_500_000, 1_500_000)
+    return ModelNeeds((Demand("net", "", "net", reference_amounts(network), NPU),), 3_500_000, 1_500_000)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +67,8 @@ def test_a_phone_answers_as_it_was_measured(phone: Profile) -> None:
     """ncnn's own table has 9.8 ms for MobileNetV2 and 22.0 ms for ResNet-18 on one core of this phone."""
     target = next(one for one in phone.targets if one.key == ("ncnn", "float16", "cpu", 1))
     for network, ms in (("mobilenet_v2", 9.8), ("resnet18", 22.0)):
-        estimate = speeds_of(target).estimate(needs_of(network).layers)
-        assert estimate.low_ms < ms < estimate.high_ms
+        found = estimate(needs_of(network), target)
+        assert found.low_ms < ms < found.high_ms
 
 
 def test_less_precision_takes_less_memory(phone: Profile) -> None:
@@ -76,7 +79,7 @@ def test_less_precision_takes_less_memory(phone: Profile) -> None:
 def test_a_phone_twice_as_slow_is_calibrated(phone: Profile) -> None:
     mine = calibrated(phone, phone.targets[0], measured(2.0, phone), name="mine", title="Mine")
     for network in references():
-        one, two = (speeds_of(which.targets[0]).estimate(needs_of(network).layers) for which in (phone, mine))
+        one, two = (estimate(needs_of(network), which.targets[0]) for which in (phone, mine))
         # The level is common to all kinds of work and tells nearly all of it; kinds that were not measured lag behind.
         assert two.ms / one.ms == pytest.approx(2.0, rel=0.12)
 
@@ -86,7 +89,8 @@ def test_other_ways_on_the_same_processor_move_along(phone: Profile) -> None:
     assert {one.processor for one in mine.targets} == {"cpu"}
     assert [one.measured for one in mine.targets] == [3, *[0] * (len(mine.targets) - 1)]
     was = next(one for one in phone.targets if one.key == mine.targets[1].key)
-    assert np.mean([mine.targets[1].us[kind] / was.us[kind] for kind in KIND_NAMES]) == pytest.approx(2.0, rel=0.12)
+    changes = [mine.targets[1].us[kind.name] / was.us[kind.name] for kind in KINDS]
+    assert np.mean(changes) == pytest.approx(2.0, rel=0.12)
 
 
 def test_more_latencies_are_added_to_those_there_are(phone: Profile) -> None:

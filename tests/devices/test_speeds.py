@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pocketfit.devices.predict.kinds import KIND_NAMES, KINDS
+from pocketfit.devices.predict.kinds import KINDS
 from pocketfit.devices.predict.speeds import Speeds, adapted, amounts_vector, prior_covariance
 
 SMALL = {"pointwise": 200.0, "depthwise_3x3": 20.0, "convolution_traffic": 6.0, "calls": 60.0}
@@ -52,7 +52,7 @@ def test_a_certain_profile_is_not_moved() -> None:
 
 def test_covariances_are_what_they_say() -> None:
     covariance = prior_covariance(1.0, 0.5, 0.1)
-    index = {name: at for at, name in enumerate(KIND_NAMES)}
+    index = {kind.name: at for at, kind in enumerate(KINDS)}
     assert covariance[index["pointwise"], index["pointwise"]] == pytest.approx(1 + 0.25 + 0.01)
     assert covariance[index["pointwise"], index["convolution"]] == pytest.approx(1.25)
     assert covariance[index["pointwise"], index["calls"]] == pytest.approx(1)

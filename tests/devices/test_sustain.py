@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pocketfit.devices.power import active_watts, battery_mwh
+from pocketfit.devices.predict.demands import Demand
 from pocketfit.devices.predict.predict import ModelNeeds, Prediction, predict
 from pocketfit.devices.predict.references import reference_amounts
-from pocketfit.devices.predict.speeds import amounts_vector
 from pocketfit.devices.profile import Cooling, Profile, Target, all_profiles, find_profile, read_profile, write_profile
 from pocketfit.devices.sustain.cooling import cooling_cases
 from pocketfit.devices.sustain.heat import LOWEST_CLOCK, Load, duty_cycle, moments
@@ -26,7 +26,7 @@ def phone() -> Profile:
 
 def on(phone: Profile, threads: int) -> tuple[Prediction, Target]:
     target = next(one for one in phone.targets if one.threads == threads and one.processor == "cpu")
-    needs = ModelNeeds(amounts_vector(reference_amounts("mobilenet_v2"))[None], (), 3_500_000, 1_500_000)
+    needs = ModelNeeds((Demand("net", "", "net", reference_amounts("mobilenet_v2"), {}),), 3_500_000, 1_500_000)
     found = next(one for one in predict(needs, phone) if (one.precision, one.threads) == (target.precision, threads))
     return found, target
 

@@ -1,13 +1,13 @@
 import pytest
 
+from pocketfit.devices.predict.demands import Demand
 from pocketfit.devices.predict.predict import ModelNeeds, predict
 from pocketfit.devices.predict.references import reference_amounts
-from pocketfit.devices.predict.speeds import amounts_vector
 from pocketfit.devices.predict.threads import best_counts, speed_up, usual_threads, with_counts
 from pocketfit.devices.profile import all_profiles, find_profile
 from pocketfit.errors import OptionError
 
-NEEDS = ModelNeeds(amounts_vector(reference_amounts("mobilenet_v2"))[None], (), 3_500_000, 1_500_000)
+NEEDS = ModelNeeds((Demand("net", "", "net", reference_amounts("mobilenet_v2"), {}),), 3_500_000, 1_500_000)
 
 
 def test_the_usual_count_is_that_of_the_big_cores() -> None:

@@ -15,7 +15,7 @@ from pocketfit.errors import DataError, OptionError
 from pocketfit.types import InputShape as Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pocketfit.devices.predict.elsewhere import Alike
     from pocketfit.devices.profile import Measurement, Profile, Target
@@ -109,7 +109,7 @@ def calibrate(
     base = find_profile(like)
     target = _chosen(base, runtime, precision, processor, threads)
     pairs = [*map(_pair, measured or ()), *(_pairs_in(file) if file else ())]
-    measurements = [_measurement(model, ms, shape) for model, ms in pairs]
+    measurements = [_measurement(model, ms, shape, target.processor) for model, ms in pairs]
     profile = calibrated(base, target, measurements, name=_name(out), title=title or out.stem)
     write_profile(profile, out)
     _print_calibrated(profile, out)
@@ -162,23 +162,24 @@ def _milliseconds(text: str, where: str) -> float:
     return ms
 
 
-def _measurement(model: str, ms: float, shape: Shape | None) -> Measurement:
+def _measurement(model: str, ms: float, shape: Shape | None, processor: str) -> Measurement:
     from pocketfit.devices.predict.references import PREFIX, reference_amounts
     from pocketfit.devices.profile import Measurement
 
-    amounts = reference_amounts(model) if model.startswith(PREFIX) else _read(model, shape)
+    if not model.startswith(PREFIX):
+        amounts = _read(model, shape, processor)
+    elif processor == "npu":
+        raise OptionError(f"{model} tells of CPUs and GPUs: ncnn runs nothing on NPUs. Give a model as a file.")
+    else:
+        amounts = reference_amounts(model)
     return Measurement(model=model, ms=ms, amounts=dict(amounts))
 
 
-def _read(model: str, shape: Shape | None) -> dict[str, float]:
-    from pocketfit.devices.predict.demands import demands_of
+def _read(model: str, shape: Shape | None, processor: str) -> Mapping[str, float]:
+    from pocketfit.devices.predict.demands import demands_of, total_amounts
     from pocketfit.models.load import load_model
 
-    total: dict[str, float] = {}
-    for demand in demands_of(load_model(model, input_shape=shape)):
-        for kind, amount in demand.amounts.items():
-            total[kind] = total.get(kind, 0.0) + amount
-    return total
+    return total_amounts(demands_of(load_model(model, input_shape=shape)), processor)
 
 
 def _name(path: Path) -> str:
@@ -188,14 +189,15 @@ def _name(path: Path) -> str:
 
 
 def _print_calibrated(profile: Profile, path: Path) -> None:
+    from pocketfit.devices.predict.kinds import kinds_of
     from pocketfit.devices.predict.predict import speeds_of
     from pocketfit.devices.predict.speeds import amounts_vector
     from pocketfit.search.units import milliseconds
 
     target = profile.targets[0]
-    speeds = speeds_of(target)
+    speeds, kinds = speeds_of(target), kinds_of(target.processor)
     rows = [
-        (one.model, milliseconds(one.ms), milliseconds(speeds.estimate(amounts_vector(one.amounts)[None]).ms))
+        (one.model, milliseconds(one.ms), milliseconds(speeds.estimate(amounts_vector(one.amounts, kinds)[None]).ms))
         for one in target.measurements
     ]
     out = console()

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pocketfit.devices.predict.kinds import KIND_NAMES
+from pocketfit.devices.predict.kinds import kinds_of
 from pocketfit.errors import DataError, OptionError, OutputError
 
 __all__ = [
@@ -75,11 +75,6 @@ class Measurement(_Strict):
     ms: Positive
     amounts: dict[str, NotNegative]
 
-    @model_validator(mode="after")
-    def _known_kinds(self) -> Self:
-        _check_kinds(self.amounts)
-        return self
-
 
 class Target(_Strict):
     """One way to run models on a phone, and how fast it is.
@@ -89,7 +84,7 @@ class Target(_Strict):
         precision: of weights and arithmetic.
         processor: what computes.
         threads: on the CPU; 1 elsewhere.
-        us: microseconds a unit of work, by kind.
+        us: microseconds a unit of work, by the kinds that the processor has.
         doubt: standard deviations of the logarithms of these, of all together, by group of kinds and by kind.
         rare: kinds of work that hardly any of the measured networks has: their speeds are guesses.
         spread: standard deviation of what a model takes beyond its kinds of work, in logarithms.
@@ -112,8 +107,12 @@ class Target(_Strict):
 
     @model_validator(mode="after")
     def _every_kind(self) -> Self:
-        if set(self.us) != set(KIND_NAMES):
-            raise ValueError(f"us has to have exactly the kinds {', '.join(KIND_NAMES)}")
+        names = [kind.name for kind in kinds_of(self.processor)]
+        if set(self.us) != set(names):
+            raise ValueError(f"us has to have exactly the kinds {', '.join(names)}")
+        unknown = sorted({name for one in self.measurements for name in one.amounts} - set(names))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: no kind of work; there are {', '.join(names)}")
         return self
 
     @property
@@ -184,12 +183,6 @@ class Profile(_Strict):
 
 # ARM's small cores compute in order: a thread on one of them holds up those on the big ones.
 IN_ORDER = ("Cortex-A53", "Cortex-A55", "Cortex-A510", "Cortex-A520")
-
-
-def _check_kinds(amounts: dict[str, float]) -> None:
-    unknown = sorted(amounts.keys() - set(KIND_NAMES))
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no kind of work; there are {', '.join(KIND_NAMES)}")
 
 
 @cache

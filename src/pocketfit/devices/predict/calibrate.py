@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pocketfit.devices.predict.kinds import KIND_NAMES
+from pocketfit.devices.predict.kinds import kinds_of
 from pocketfit.devices.predict.predict import speeds_of
 from pocketfit.devices.profile import Measurement, Profile, Target
 from pocketfit.errors import OptionError
@@ -73,6 +73,7 @@ def _check_count(count: int) -> None:
 
 
 def _moved(target: Target, change: np.ndarray, adapted: Target) -> Target:
-    us = {kind: float(f"{target.us[kind] * np.exp(more):.4g}") for kind, more in zip(KIND_NAMES, change, strict=True)}
+    pairs = zip(kinds_of(target.processor), change, strict=True)
+    us = {kind.name: float(f"{target.us[kind.name] * np.exp(more):.4g}") for kind, more in pairs}
     source = f"not measured: changed as {adapted.runtime} {adapted.precision} was, with {adapted.threads} threads"
     return target.model_copy(update={"us": us, "doubt": MOVED, "measured": 0, "source": source})

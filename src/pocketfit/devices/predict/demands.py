@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import torch
 from torch.fx import Node
 
 from pocketfit.devices.predict.geometry import MILLION, Convolution, convolution_amounts, linear_amounts
+from pocketfit.devices.predict.npu import boundary_amounts, npu_amounts
 from pocketfit.graph.calls import arguments, op_name, per_axis
 from pocketfit.graph.recorder import Record, record
 from pocketfit.models.canonical import source_of
@@ -18,7 +19,10 @@ from pocketfit.models.canonical import source_of
 if TYPE_CHECKING:
     from pocketfit.types import LoadedModel
 
-__all__ = ["Demand", "demands_of"]
+__all__ = ["BOUNDARY", "Demand", "demands_of", "total_amounts"]
+
+# Name of what an inference takes on an NPU beside its layers: to start, and to be handed inputs and outputs.
+BOUNDARY = "inference"
 
 _CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d"})
 _PRODUCTS = frozenset({"matmul", "bmm", "mm", "addmm", "baddbmm", "einsum", "scaled_dot_product_attention"})
@@ -36,13 +40,19 @@ class Demand:
         name: node name in the canonical graph.
         source: dotted module path in the user's model, where it is known.
         op: aten name, such as `conv2d`.
-        amounts: units of work by kind, see `pocketfit.devices.predict.kinds`.
+        amounts: units of work by kind on a CPU or GPU, see `pocketfit.devices.predict.kinds`.
+        npu: likewise on an NPU.
     """
 
     name: str
     source: str
     op: str
     amounts: Mapping[str, float]
+    npu: Mapping[str, float]
+
+    def on(self, processor: str) -> Mapping[str, float]:
+        """Units of work on a processor: "cpu", "gpu" or "npu"."""
+        return self.npu if processor == "npu" else self.amounts
 
 
 def demands_of(model: LoadedModel) -> tuple[Demand, ...]:
@@ -52,21 +62,42 @@ def demands_of(model: LoadedModel) -> tuple[Demand, ...]:
         model: in its canonical form; it is not changed.
 
     Returns:
-        The layers in the order of the graph, without views and without what is computed inside the layer before.
+        The layers in the order of the graph, without those that cost nothing anywhere: views, and what is computed
+        inside the layer before. Last what an inference takes on an NPU beside its layers.
     """
     example = torch.zeros(1, *model.row_shape)
     records = {one.node: one for one in record(model.graph, example)}
     found = (_demand(one, records) for one in records.values() if one.node.op == "call_function")
-    return tuple(one for one in found if one is not None)
+    return (*(one for one in found if one.amounts or one.npu), _boundary(records))
 
 
-def _demand(one: Record, records: Mapping[Node, Record]) -> Demand | None:
+def total_amounts(demands: Iterable[Demand], processor: str) -> dict[str, float]:
+    """Units of work by kind that layers ask for together.
+
+    Args:
+        demands: of the layers.
+        processor: "cpu", "gpu" or "npu".
+    """
+    total: dict[str, float] = {}
+    for demand in demands:
+        for kind, amount in demand.on(processor).items():
+            total[kind] = total.get(kind, 0.0) + amount
+    return total
+
+
+def _demand(one: Record, records: Mapping[Node, Record]) -> Demand:
     inputs = [records[node] for node in one.node.all_input_nodes]
-    old = {buffer for other in inputs for buffer in other.buffers}
+    moves = not one.buffers.keys() <= {buffer for other in inputs for buffer in other.buffers}
     op = op_name(one.node)
-    if one.buffers.keys() <= old or (op in _FUSED and _is_layer(one.node.all_input_nodes[0])):
-        return None
-    return Demand(one.node.name, source_of(one.node), op, _amounts(op, one, inputs))
+    free = not moves or (op in _FUSED and _is_layer(one.node.all_input_nodes[0]))
+    amounts = {} if free else _amounts(op, one, inputs)
+    return Demand(one.node.name, source_of(one.node), op, amounts, npu_amounts(one, inputs, moves=moves))
+
+
+def _boundary(records: Mapping[Node, Record]) -> Demand:
+    inputs = [one for one in records.values() if one.node.op == "placeholder"]
+    ends = [node for one in records.values() if one.node.op == "output" for node in one.node.all_input_nodes]
+    return Demand(BOUNDARY, "", BOUNDARY, {}, boundary_amounts(inputs, [records[node] for node in ends]))
 
 
 def _is_layer(node: Node) -> bool:

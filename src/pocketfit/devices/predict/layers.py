@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pocketfit.devices.predict.demands import demands_of
-from pocketfit.devices.predict.predict import ModelNeeds, layer_shares, model_needs, speeds_of
+from pocketfit.devices.predict.predict import ModelNeeds, estimate, layer_ms, model_needs
 from pocketfit.devices.predict.speeds import Estimate
 from pocketfit.devices.profile import Profile, Target
 from pocketfit.errors import OptionError
@@ -38,16 +38,15 @@ def fastest(model: LoadedModel, profile: Profile) -> Target:
     """
     check_speeds(profile)
     needs = needs_of(model)
-    return min(profile.targets, key=lambda target: speeds_of(target).estimate(needs.layers).ms)
+    return min(profile.targets, key=lambda target: estimate(needs, target).ms)
 
 
 def layer_times(model: LoadedModel, target: Target) -> Mapping[str, float]:
     """Predicted milliseconds of the layers, by their node's name."""
     needs = needs_of(model)
-    shares = layer_shares(needs, target)
-    return {demand.name: share.ms for demand, share in zip(needs.demands, shares, strict=True)}
+    return {one.name: ms for one, ms in zip(needs.demands, layer_ms(needs, target), strict=True)}
 
 
 def whole(model: LoadedModel, target: Target) -> Estimate:
     """Predicted latency of one inference."""
-    return speeds_of(target).estimate(needs_of(model).layers)
+    return estimate(needs_of(model), target)

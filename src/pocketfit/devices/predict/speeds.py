@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pocketfit.devices.predict.kinds import KIND_NAMES, KINDS
+from pocketfit.devices.predict.kinds import KINDS, Kind
 
 __all__ = ["NINETY", "Estimate", "Speeds", "adapted", "amounts_vector", "prior_covariance"]
 
@@ -48,7 +48,7 @@ class Speeds:
     """What is known of one way to run models on one phone.
 
     Args:
-        log_us: logarithm of microseconds a unit, by kind, in the order of `KIND_NAMES`.
+        log_us: logarithm of microseconds a unit, by kind, in the order of `kinds_of` the processor.
         covariance: of these.
         spread: standard deviation of what a model's latency has beyond its kinds of work, in logarithms.
     """
@@ -98,23 +98,26 @@ def adapted(prior: Speeds, measured: Sequence[tuple[np.ndarray, float]]) -> Spee
     return replace(prior, log_us=log_us, covariance=(covariance + covariance.T) / 2)
 
 
-def prior_covariance(level: float = LEVEL, group: float = GROUP, kind: float = KIND) -> np.ndarray:
+def prior_covariance(
+    level: float = LEVEL, group: float = GROUP, kind: float = KIND, kinds: Sequence[Kind] = KINDS
+) -> np.ndarray:
     """Of the logarithms of speeds between two processors.
 
     Args:
         level: standard deviation of all kinds together.
         group: of a group of kinds.
         kind: of one kind in its group.
+        kinds: of work that the processor has speeds for.
     """
-    groups = np.array([one.group for one in KINDS])
+    groups = np.array([one.group for one in kinds])
     together = groups[:, None] == groups[None, :]
-    covariance: np.ndarray = level**2 + group**2 * together + kind**2 * np.eye(len(KINDS))
+    covariance: np.ndarray = level**2 + group**2 * together + kind**2 * np.eye(len(groups))
     return covariance
 
 
-def amounts_vector(amounts: Mapping[str, float]) -> np.ndarray:
-    """Amounts in the order of `KIND_NAMES`."""
-    return np.array([amounts.get(name, 0.0) for name in KIND_NAMES])
+def amounts_vector(amounts: Mapping[str, float], kinds: Sequence[Kind] = KINDS) -> np.ndarray:
+    """Amounts in the order of the kinds."""
+    return np.array([amounts.get(kind.name, 0.0) for kind in kinds])
 
 
 def _gain(prior: Speeds, shares: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ _PROCESSOR = "npu"
 AGAIN = 0.03
 # With another runtime, or another precision: how much of what layers are off there is taken off here (in logarithms),
 # and how many times as wide the interval is after that. `python -m benchmarks latency_leave_one_out` measures both.
-SAME_PRECISION, OTHER_PRECISION = (0.7, 0.76), (0.5, 0.82)
+SAME_PRECISION, OTHER_PRECISION = (0.5, 0.86), (0.4, 0.85)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def most_alike(device: str) -> tuple[Alike, ...]:
         for other, found in devices.items():
             if device in found:
                 spreads.setdefault(other, []).append(found[device][1])
-    alike = [Alike(other, sum(some) / len(some), len(some)) for other, some in spreads.items()]
+    alike = [Alike(other, fmean(some), len(some)) for other, some in spreads.items()]
     return tuple(sorted(alike, key=lambda one: (-one.ways, one.spread)))
 
 
@@ -169,7 +169,7 @@ def _moved(one: Prediction, known: Sequence[_Known]) -> Prediction:
     pull, narrower = SAME_PRECISION if alike else OTHER_PRECISION
     offs = alike or [off for _, off in told]
     # Chips of one maker are off alike: nothing is known of others.
-    if not offs or not most_alike(one.device):
+    if not offs or not any(one.device in devices for devices in _table().values()):
         return one
     before = log(one.latency.high_ms / one.latency.ms) / NINETY
     return _replaced(one, one.latency.ms * exp(pull * fmean(offs)), narrower * before)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.latency.hub import HubTable
+from benchmarks.latency.hub import SPREAD, HubTable
 from benchmarks.latency.hub_named import Named, chosen, named, ways_of_devices
-from pocketfit.devices.predict.elsewhere import OTHER_PRECISION, SAME_PRECISION
+from pocketfit.devices.predict.elsewhere import BY_LAYERS, OTHER_PRECISION, SAME_PRECISION
 
-__all__ = ["Step", "fastest_seen_elsewhere", "seen_elsewhere", "seen_otherwise", "step_between"]
+__all__ = ["Step", "among_all", "fastest_seen_elsewhere", "seen_elsewhere", "seen_otherwise", "step_between"]
 
 # Networks that two chips share, for one to tell of the other; and what a single one of them would leave in doubt.
 LEAST_SHARED, STEP_DOUBT = 4, 0.15
@@ -51,27 +51,50 @@ def step_between(one: np.ndarray, other: np.ndarray) -> Step | None:
     return Step(median, float(NORMAL * np.median(np.abs(change - median)) + doubt))
 
 
-def seen_elsewhere(data: HubTable, chips: int = 1) -> np.ndarray:
-    """Logarithms of microseconds of every network, by what it takes on other chips: ways × networks.
+def seen_elsewhere(data: HubTable, predicted: np.ndarray, chips: int = 1) -> np.ndarray:
+    """Logarithms of microseconds of networks, by their layers and by what they take on other chips: ways × networks.
 
     The chips that the other networks say are most alike, of those that have it with the same runtime and precision; not
-    a number where none has. As `pocketfit.devices.predict.elsewhere` weighs them.
+    a number where none has, or where nothing is predicted. As `pocketfit.devices.predict.elsewhere` weighs them.
 
     Args:
         data: the table.
+        predicted: by layers, ways × networks; not a number for networks whose layers are not known.
         chips: how many of them, at most.
     """
     moved = np.full_like(data.log_us, np.nan)
     for column in range(len(data.networks)):
         rest = _without(data, column)
-        for row in np.flatnonzero(np.isfinite(data.log_us[:, column])):
+        layers = predicted[:, column]
+        for row in np.flatnonzero(np.isfinite(data.log_us[:, column] + layers)):
             others = [one for one in _elsewhere(data, int(row)) if np.isfinite(data.log_us[one, column])]
             found = [(one, step) for one in others if (step := step_between(rest[one], rest[row]))]
             alike = sorted(found, key=lambda pair: pair[1].spread)[:chips]
             if alike:
-                log_us = [data.log_us[other, column] + step.log_times for other, step in alike]
-                moved[row, column] = np.average(log_us, weights=[step.spread**-2 for _, step in alike])
+                ratios = [_ratio(step.log_times, layers[row] - layers[other]) for other, step in alike]
+                told = [data.log_us[other, column] + ratio for (other, _), ratio in zip(alike, ratios, strict=True)]
+                weights = [step.spread**-2 for _, step in alike]
+                moved[row, column] = np.average([*told, layers[row]], weights=[*weights, SPREAD**-2])
     return moved
+
+
+def _ratio(by_networks: float, by_layers: float) -> float:
+    """Of two chips, in logarithms."""
+    return (1 - BY_LAYERS) * by_networks + BY_LAYERS * by_layers if np.isfinite(by_layers) else by_networks
+
+
+def among_all(data: HubTable, known: HubTable, predicted: np.ndarray) -> np.ndarray:
+    """Predictions for some networks, in the order of a larger table: ways × networks; else not a number.
+
+    Args:
+        data: the larger table.
+        known: the smaller one.
+        predicted: its ways × networks.
+    """
+    wide = np.full_like(data.log_us, np.nan)
+    rows = [data.ways.index(way) for way in known.ways]
+    wide[np.ix_(rows, [data.networks.index(network) for network in known.networks])] = predicted
+    return wide
 
 
 def seen_otherwise(data: HubTable, predicted: np.ndarray, *, same_precision: bool) -> np.ndarray:

@@ -1,3 +1,7 @@
+import json
+from importlib import resources
+from math import log
+
 import pytest
 
 from pocketfit.devices.predict.demands import Demand
@@ -10,6 +14,7 @@ from pocketfit.errors import OptionError
 # Of a network like MobileNetV2.
 NPU = {"pointwise": 370.0, "depthwise": 25.0, "weights": 3.5, "calls": 64.0, "crossing": 0.15, "inference": 1.0}
 NEEDS = ModelNeeds((Demand("net", "", "net", reference_amounts("mobilenet_v2"), NPU),), 3_500_000, 1_500_000)
+CHIPS = (resources.files("pocketfit.devices.predict") / "chips.json").read_text()
 OLD, NEW = find_profile("samsung-galaxy-s24"), find_profile("samsung-galaxy-s25")
 
 
@@ -17,13 +22,14 @@ def of(predictions: tuple[Prediction, ...], runtime: str, precision: str) -> Pre
     return next(one for one in predictions if (one.runtime, one.precision) == (runtime, precision))
 
 
-def test_a_latency_on_another_chip_is_taken_over_by_what_both_take_for_other_networks() -> None:
+def test_a_latency_on_another_chip_is_taken_over() -> None:
     here = predict(NEEDS, NEW)
     once, twice = (taken_over(here, [Seen(OLD, "litert", "int8", ms)], NEEDS) for ms in (0.4, 0.8))
     before, after = of(here, "litert", "int8"), of(once, "litert", "int8")
     # The S25's chip is the S24's successor: faster, and not by a factor of two.
     assert 0.2 < after.latency.ms < 0.4
-    assert of(twice, "litert", "int8").latency.ms == pytest.approx(2 * after.latency.ms)
+    # Layers hold it back a little.
+    assert 1.7 < of(twice, "litert", "int8").latency.ms / after.latency.ms < 2
     assert after.energy_mj / before.energy_mj == pytest.approx(after.latency.ms / before.latency.ms)
     assert after.latency.high_ms / after.latency.ms < before.latency.high_ms / before.latency.ms
     assert [one.latency.ms for one in once] == sorted(one.latency.ms for one in once)
@@ -45,15 +51,23 @@ def test_other_ways_learn_how_far_off_layers_are() -> None:
     # Chips were compared in more ways than profiles know.
     profile = OLD.model_copy(update={"targets": tuple(one for one in OLD.targets if one.precision != "int8")})
     same = taken_over(here, [Seen(profile, "litert", "int8", 2 * told)], NEEDS)
-    assert of(same, "litert", "int8") == of(slow, "litert", "int8")
+    assert of(same, "litert", "int8").latency.ms == pytest.approx(of(slow, "litert", "int8").latency.ms, rel=0.1)
     assert of(same, "qnn", "int8") == of(here, "qnn", "int8")
 
 
-def test_the_way_there_and_back_ends_where_it_began() -> None:
-    there = of(taken_over(predict(NEEDS, NEW), [Seen(OLD, "qnn", "int8", 1.0)], NEEDS), "qnn", "int8")
-    back = of(taken_over(predict(NEEDS, OLD), [Seen(NEW, "qnn", "int8", there.latency.ms)], NEEDS), "qnn", "int8")
-    # The file has four digits.
-    assert back.latency.ms == pytest.approx(1.0, rel=1e-3)
+def test_a_ratio_between_chips_is_that_of_networks_and_that_of_layers() -> None:
+    before = {name: of(predict(NEEDS, chip), "qnn", "int8").latency for name, chip in (("old", OLD), ("new", NEW))}
+    # Measured as layers predict it, only the ratio of other networks makes a difference, and counts for half.
+    seen = Seen(OLD, "qnn", "int8", before["old"].ms)
+    after = of(taken_over(predict(NEEDS, NEW), [seen], NEEDS), "qnn", "int8").latency
+    networks = before["old"].ms * json.loads(CHIPS)["qnn/int8"][OLD.name][NEW.name][0]
+    assert abs(log(after.ms / before["new"].ms)) < abs(log(networks / before["new"].ms)) / 2
+    assert after.high_ms / after.ms < before["new"].high_ms / before["new"].ms
+
+
+def test_what_was_measured_on_the_device_itself_is_taken_as_it_is() -> None:
+    here = taken_over(predict(NEEDS, NEW), [Seen(NEW, "qnn", "int8", 1.0), Seen(OLD, "qnn", "int8", 3.0)], NEEDS)
+    assert of(here, "qnn", "int8").latency.ms == pytest.approx(1.0)
 
 
 def test_of_several_chips_the_more_alike_counts_for_more() -> None:
@@ -61,14 +75,12 @@ def test_of_several_chips_the_more_alike_counts_for_more() -> None:
         return of(taken_over(predict(NEEDS, NEW), seen, NEEDS), "qnn", "int8").latency.ms
 
     far = find_profile("snapdragon-x-elite")
-    alike, other = Seen(OLD, "qnn", "int8", 1.0), Seen(far, "qnn", "int8", 4.0)
+    told = [of(predict(NEEDS, chip), "qnn", "int8").latency.ms for chip in (OLD, far)]
+    alike, other = Seen(OLD, "qnn", "int8", told[0]), Seen(far, "qnn", "int8", 3 * told[1])
     low, high = ms_of(alike), ms_of(other)
     both = ms_of(alike, other)
     assert low < both < high
     assert both / low < high / both
-    # What was measured on the device itself counts for more than any other.
-    itself = ms_of(alike, other, Seen(NEW, "qnn", "int8", 2.0))
-    assert itself == pytest.approx(2.0, rel=0.2)
 
 
 def test_a_way_of_which_nothing_is_known_is_refused() -> None:

@@ -2,7 +2,8 @@
 
 NPUs of one maker fuse and tile a network alike, so that latencies change from one chip to another by nearly the same
 ratio for all networks: the median over those that were measured on both, which `chips.json` has for each runtime and
-precision. `python -m benchmarks latency_leave_one_out` tells how far off that is, `python -m
+precision. Layers tell that ratio as well, for this network; and they tell the latency itself, less surely. All three
+count. `python -m benchmarks latency_leave_one_out` tells how far off that is, `python -m
 benchmarks.latency.write_profiles` writes the file.
 """
 
@@ -26,6 +27,8 @@ __all__ = ["Alike", "Seen", "Step", "most_alike", "taken_over"]
 _PROCESSOR = "npu"
 # Standard deviation of the logarithm of a latency that is measured again on the same device.
 AGAIN = 0.03
+# How much the ratio between two chips that layers tell counts beside the median over networks.
+BY_LAYERS = 0.5
 # With another runtime, or another precision: how much of what layers are off there is taken off here (in logarithms),
 # and how many times as wide the interval is after that. `python -m benchmarks latency_leave_one_out` measures both.
 SAME_PRECISION, OTHER_PRECISION = (0.5, 0.86), (0.4, 0.85)
@@ -95,7 +98,8 @@ def taken_over(predictions: Sequence[Prediction], seen: Sequence[Seen], needs: M
     """Predictions for NPUs, by what was measured on NPUs; the fastest first.
 
     With the same runtime and precision, latencies are taken over: of several chips, those that are more alike count for
-    more. With others, they tell how far off layers are for this model, part of which is taken off.
+    more, and what layers tell counts as much as it is sure. With others, they tell how far off layers are for this
+    model, part of which is taken off.
 
     Args:
         predictions: of the model that was measured, on any devices; those for other processors are left as they are.
@@ -159,11 +163,9 @@ def _table() -> Mapping[str, Mapping[str, Mapping[str, tuple[float, float]]]]:
 
 
 def _moved(one: Prediction, known: Sequence[_Known]) -> Prediction:
-    steps = [
-        (other.seen.ms, other.steps[one.device]) for other in known if other.same_way(one) and one.device in other.steps
-    ]
-    if steps:
-        return _replaced(one, *_weighed(steps))
+    same = [other for other in known if other.same_way(one) and one.device in other.steps]
+    if same:
+        return _replaced(one, *_weighed(one, same))
     told = [(other.seen.precision, other.off) for other in known if other.off is not None]
     alike = [off for precision, off in told if precision == one.precision]
     pull, narrower = SAME_PRECISION if alike else OTHER_PRECISION
@@ -171,16 +173,32 @@ def _moved(one: Prediction, known: Sequence[_Known]) -> Prediction:
     # Chips of one maker are off alike: nothing is known of others.
     if not offs or not any(one.device in devices for devices in _table().values()):
         return one
-    before = log(one.latency.high_ms / one.latency.ms) / NINETY
-    return _replaced(one, one.latency.ms * exp(pull * fmean(offs)), narrower * before)
+    return _replaced(one, one.latency.ms * exp(pull * fmean(offs)), narrower * _doubt(one))
 
 
-def _weighed(seen: Sequence[tuple[float, Step]]) -> tuple[float, float]:
-    """Milliseconds that chips tell together, and the standard deviation of the logarithm."""
-    weights = [step.spread**-2 for _, step in seen]
-    logs = [log(ms * step.times) for ms, step in seen]
+def _weighed(one: Prediction, known: Sequence[_Known]) -> tuple[float, float]:
+    """Milliseconds that chips and layers tell together, and the standard deviation of the logarithm."""
+    here = [log(other.seen.ms) for other in known if other.seen.profile.name == one.device]
+    if here:
+        return exp(fmean(here)), AGAIN
+    spreads = [other.steps[one.device].spread for other in known]
+    logs = [*(_told(one, other) for other in known), log(one.latency.ms)]
+    ms = exp(fmean(logs, [spread**-2 for spread in (*spreads, _doubt(one))]))
     # Chips err together: two of them leave no less doubt than the better one alone.
-    return exp(fmean(logs, weights)), min(step.spread for _, step in seen)
+    return ms, (min(spreads) ** -2 + _doubt(one) ** -2) ** -0.5
+
+
+def _told(one: Prediction, known: _Known) -> float:
+    """Logarithm of the milliseconds that one other chip tells."""
+    by_networks = log(known.seen.ms * known.steps[one.device].times)
+    if known.off is None:
+        return by_networks
+    return (1 - BY_LAYERS) * by_networks + BY_LAYERS * (log(one.latency.ms) + known.off)
+
+
+def _doubt(one: Prediction) -> float:
+    """Standard deviation of the logarithm of a latency, as its interval tells it."""
+    return log(one.latency.high_ms / one.latency.ms) / NINETY
 
 
 def _replaced(one: Prediction, ms: float, spread: float) -> Prediction:

@@ -28,6 +28,7 @@ from pocketfit.data.preprocess import batches
 from pocketfit.devices.host import measure_side_by_side
 from pocketfit.devices.predict.layers import fastest, layer_times, whole
 from pocketfit.devices.predict.limit import LatencyLimit
+from pocketfit.devices.predict.npu import TOGETHER
 from pocketfit.devices.predict.speeds import Estimate
 from pocketfit.devices.profile import Target
 from pocketfit.errors import DataError, OptionError
@@ -212,6 +213,11 @@ class _Budget:
     now: Estimate
     share: float
 
+    @property
+    def round_to(self) -> int | None:
+        """What the number of channels should be a multiple of there; None where the processor is not particular."""
+        return TOGETHER if self.target.processor == "npu" else None
+
     def price(self, model: LoadedModel) -> Mapping[str, float]:
         """Predicted milliseconds by layer."""
         return layer_times(model, self.target)
@@ -297,7 +303,8 @@ class _Run:
         budget = self._budget(model)
         price: Price | None = None
         if budget is not None:
-            recipe, price = replace(recipe, macs=budget.share), budget.price
+            rounding = budget.round_to if recipe.round_to is None else recipe.round_to
+            recipe, price = replace(recipe, macs=budget.share, round_to=rounding), budget.price
         with timed(self.watcher, "prune") as stage:
 
             def told(part: str, done: int, total: int) -> None:

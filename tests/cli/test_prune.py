@@ -94,3 +94,20 @@ def test_a_predicted_latency_is_a_budget(tmp_path: Path, capsys: pytest.CaptureF
     assert told["after"]["low_ms"] < told["after"]["ms"] < told["after"]["high_ms"]
     for words in (["--latency=1ms"], ["--latency=1ms@xiaomi-mi-11", "--macs=0.5"]):
         assert run([*line, *words]) == 2
+
+
+def test_an_npu_is_left_as_many_channels_as_it_multiplies_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wide.py").write_text(NET.replace("(1, 8, 8)", "(1, 96, 96)").replace("16", "160"))
+    line = ["prune", f"{tmp_path / 'wide.py'}:build", "--no-measure", "--json"]
+    assert run(["predict", line[1], "--device=samsung-galaxy-s25", "--json"]) == 0
+    now = min(one["latency"]["ms"] for one in json.loads(capsys.readouterr().out)["predicted"])
+
+    def left(*more: str) -> list[int]:
+        assert run([*line, f"--latency={0.8 * now}ms@samsung-galaxy-s25", *more]) == 0
+        return [group["after"] for group in json.loads(capsys.readouterr().out)["channels"]]
+
+    by_default = left()
+    assert by_default == left("--round-to=32") != left("--round-to=8")
+    assert all(channels % 32 == 0 for channels in by_default)

@@ -92,7 +92,12 @@ def prune(
             help="The same ratio in every layer (uniform), or where it costs least (global: the default of obs)."
         ),
     ] = None,
-    round_to: Annotated[int, typer.Option(help="Channels that stay are a multiple of this; 1 for any number.")] = 8,
+    round_to: Annotated[
+        int | None,
+        typer.Option(
+            help="Channels that stay are a multiple of this; 1 for any. By default 8, for --latency on an NPU 32."
+        ),
+    ] = None,
     refit: Annotated[
         bool, typer.Option("--refit/--no-refit", help="Fit the layers that are left to what they gave before.")
     ] = True,
@@ -198,7 +203,9 @@ def _limit(text: str) -> LatencyLimit:
     return limit
 
 
-def _channel_recipe(macs: float, importance: str, allocation: str | None, round_to: int, refit: bool) -> ChannelRecipe:
+def _channel_recipe(
+    macs: float, importance: str, allocation: str | None, round_to: int | None, refit: bool
+) -> ChannelRecipe:
     from pocketfit.compress.prune.allocate import Allocation
     from pocketfit.compress.prune.recipe import ChannelRecipe, Importance
 

@@ -62,3 +62,18 @@ def test_layers_without_a_price_keep_their_channels(models: Models) -> None:
 def test_a_price_that_channels_do_not_change_cannot_be_met(models: Models) -> None:
     with pytest.raises(OptionError, match=r"of the cost (cannot be|was not) reached"):
         prune_channels(models("residual"), ChannelRecipe(0.5, Importance.L1, round_to=1), price=constant)
+
+
+@pytest.mark.parametrize("budget", [0.95, 0.7, 0.63])
+def test_a_price_that_channels_hardly_change_is_met(models: Models, budget: float) -> None:
+    """Three fifths of it stay whatever leaves, so that far more has to leave than the budget says."""
+
+    def price(one: LoadedModel) -> Mapping[str, float]:
+        layers = [layer for layer in inspect_model(one).layers if layer.macs]
+        return {layer.name: share[layer.name] + layer.macs for layer in layers}
+
+    model = models("residual")
+    share = {layer.name: 1.5 * layer.macs for layer in inspect_model(model).layers}
+    recipe = ChannelRecipe(budget, Importance.L1, Allocation.GLOBAL, round_to=1)
+    left = total(price, prune_channels(model, recipe, price=price).model) / total(price, model)
+    assert 0.9 * budget <= left <= budget

@@ -14,7 +14,7 @@ from pocketfit.compress.prune.dependencies import NOT_A_UNIT, Dependencies
 from pocketfit.compress.prune.ranking import Ranking
 from pocketfit.errors import OptionError
 
-__all__ = ["Allocation", "allocate", "at_width"]
+__all__ = ["Allocation", "allocate", "at_width", "least_share"]
 
 # Steps that are looked ahead: a first one may cost more than the mean of two.
 AHEAD = 4
@@ -61,6 +61,16 @@ def allocate(
     for ranking, number in zip(rankings, left, strict=True):
         kept[ranking.order[: len(ranking.order) - int(number)]] = False
     return kept
+
+
+def least_share(
+    found: Dependencies, rankings: Sequence[Ranking], round_to: int, prices: Mapping[str, float] | None = None
+) -> float:
+    """The share of its cost that a model keeps when every group has one step of channels left; as for `allocate`."""
+    counts = _Counts(found, prices)
+    choices = [_choices(len(ranking.order), ranking.group.channels, round_to) for ranking in rankings]
+    _check_prunable(counts)
+    return _least(counts, choices)
 
 
 def at_width(found: Dependencies, rankings: Sequence[Ranking], width: float, round_to: int) -> torch.Tensor:
@@ -118,13 +128,21 @@ def _choices(units: int, channels: int, round_to: int) -> np.ndarray:
     return np.array([units, *range((units - 1) // step * step, 0, -step)])
 
 
-def _check_reachable(counts: _Counts, choices: Sequence[np.ndarray], budget: float, round_to: int) -> None:
+def _check_prunable(counts: _Counts) -> None:
     if not len(counts.full):
         raise OptionError(
             "no channel of this model can leave: each one goes through an op that mixes all channels, or into the "
             "output. Zero weights instead, with --sparsity."
         )
-    least = float(counts.cost(np.array([choice[-1] for choice in choices], float)) / counts.cost(counts.full))
+
+
+def _least(counts: _Counts, choices: Sequence[np.ndarray]) -> float:
+    return float(counts.cost(np.array([choice[-1] for choice in choices], float)) / counts.cost(counts.full))
+
+
+def _check_reachable(counts: _Counts, choices: Sequence[np.ndarray], budget: float, round_to: int) -> None:
+    _check_prunable(counts)
+    least = _least(counts, choices)
     if budget < least:
         raise OptionError(
             f"{budget:.0%} of the {counts.unit} cannot be reached: with one step of {round_to} channels left in "

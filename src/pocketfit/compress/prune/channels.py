@@ -129,10 +129,10 @@ def _chosen(
     found = find_dependencies(model)
     rankings = _rankings(model, found, recipe.importance, batches, watcher)
     if recipe.width is not None:
-        return found, at_width(found, rankings, recipe.width, recipe.round_to)
+        return found, at_width(found, rankings, recipe.width, recipe.rounding)
     if price is not None:
         return found, allocate_priced(model, found, rankings, recipe, price)
-    return found, allocate(found, rankings, recipe.macs, recipe.sharing, recipe.round_to)
+    return found, allocate(found, rankings, recipe.macs, recipe.sharing, recipe.rounding)
 
 
 def _rankings(

@@ -8,10 +8,11 @@ better than others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from pocketfit.compress.prune.allocate import allocate
+from pocketfit.compress.prune.allocate import allocate, least_share
 from pocketfit.compress.prune.dependencies import Dependencies
 from pocketfit.compress.prune.ranking import Ranking
 from pocketfit.compress.prune.recipe import ChannelRecipe
@@ -50,24 +51,71 @@ def allocate_priced(
     """
     prices = price(model)
     before = sum(prices.values())
-    share, spent = recipe.macs, 1.0
+    least = least_share(found, rankings, recipe.rounding, prices)
+    search = _Search(max(recipe.macs, least), least)
+    spent = 1.0
     fitting: dict[float, torch.Tensor] = {}
     for _ in range(TRIES):
-        kept = allocate(found, rankings, share, recipe.sharing, recipe.round_to, prices)
+        kept = allocate(found, rankings, search.share, recipe.sharing, recipe.rounding, prices)
         smaller = canonicalise(removed(found, kept), model.input_shape, name=model.name)
         spent = total(price, smaller) / before
         if spent <= recipe.macs:
             fitting[spent] = kept
-        if CLOSE * recipe.macs <= spent <= recipe.macs:
+        close = CLOSE * recipe.macs <= spent <= recipe.macs
+        if close or not search.go_on(CLOSE * recipe.macs / spent, fits=spent <= recipe.macs):
             break
-        # Never all of it: something is to leave, however cheap it turned out.
-        share = min(share * CLOSE * recipe.macs / spent, (1 + share) / 2)
     if not fitting:
         raise OptionError(
-            f"{recipe.macs:.0%} of the cost was not reached in {TRIES} tries: the last left {spent:.1%}. "
-            "Ask for more, or round to fewer channels."
+            f"{recipe.macs:.0%} of the cost cannot be reached: with one step of {recipe.rounding} channels left in "
+            f"every layer that can be pruned, {spent:.1%} remain. Ask for more, or round to fewer channels."
         )
     return fitting[max(fitting)]
+
+
+@dataclass
+class _Search:
+    """For the largest budget with which what is decided really fits.
+
+    Args:
+        share: to try.
+        least: below which there is nothing to decide.
+        fits: the largest that did; None if none did.
+        high: the smallest that did not; 1 if all did.
+        number: of tries so far.
+    """
+
+    share: float
+    least: float
+    fits: float | None = None
+    high: float = 1.0
+    number: int = 0
+
+    def go_on(self, correction: float, *, fits: bool) -> bool:
+        """Set the next share; false if none is left.
+
+        Args:
+            correction: how many times as much the model might cost as it does with the last share.
+            fits: whether that was little enough.
+        """
+        self.number += 1
+        if fits:
+            self.fits = self.share
+        elif self.share == self.least:
+            return False
+        else:
+            self.high = self.share
+        corrected = self.share * correction
+        if self.fits is None:
+            # What costs the same with any number of channels hides how far there is to go: each step is larger. The
+            # last one is to the smallest model of all.
+            last = self.number == TRIES - 1
+            self.share = self.least if last else max(self.least, self.share * correction**self.number)
+        elif self.high < 1:
+            self.share = corrected if self.fits < corrected < self.high else (self.fits + self.high) / 2
+        else:
+            # Never all of it: something is to leave, however cheap it turned out.
+            self.share = min(corrected, (1 + self.share) / 2)
+        return True
 
 
 def total(price: Price, model: LoadedModel) -> float:

@@ -10,6 +10,9 @@ from pocketfit.errors import OptionError
 
 __all__ = ["ChannelRecipe", "Importance"]
 
+# Channels that vector units of CPUs and GPUs take at once, or a multiple of those.
+OF_KERNELS = 8
+
 
 class Importance(StrEnum):
     """By what channels are judged; see `scores` and `obs`."""
@@ -36,7 +39,8 @@ class ChannelRecipe:
         importance: by what channels are judged.
         allocation: how the layers share the burden; None for global with second order, whose losses of different layers
             can be compared, and uniform with any other importance.
-        round_to: channels that stay in a layer are a multiple of this, which kernels like; 1 for any number.
+        round_to: channels that stay in a layer are a multiple of this; 1 for any number, None for what most kernels
+            like.
         refit: whether the layers that are left are fitted to what they gave before, where there are samples.
         width: share of the channels that stays in every group, above 0 and below 1, in place of the budget of
             multiply-accumulates; None for that budget.
@@ -48,7 +52,7 @@ class ChannelRecipe:
     macs: float = 0.5
     importance: Importance = Importance.OBS
     allocation: Allocation | None = None
-    round_to: int = 8
+    round_to: int | None = None
     refit: bool = True
     width: float | None = None
 
@@ -59,8 +63,13 @@ class ChannelRecipe:
             )
         if self.width is not None and not 0 < self.width < 1:
             raise OptionError(f"a width of {self.width} is no scale. Give a share above 0 and below 1, such as 0.75.")
-        if self.round_to < 1:
-            raise OptionError(f"channels cannot be rounded to {self.round_to}. Give 1 or more; 8 and 16 suit kernels.")
+        if self.rounding < 1:
+            raise OptionError(f"channels cannot be rounded to {self.rounding}. Give 1 or more; 8 and 16 suit kernels.")
+
+    @property
+    def rounding(self) -> int:
+        """What the number of channels that stay in a layer is a multiple of."""
+        return OF_KERNELS if self.round_to is None else self.round_to
 
     @property
     def sharing(self) -> Allocation:

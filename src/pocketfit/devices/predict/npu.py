@@ -14,7 +14,7 @@ from pocketfit.devices.predict.geometry import FEW_CHANNELS, MILLION
 from pocketfit.graph.calls import arguments, op_name
 from pocketfit.graph.recorder import Record
 
-__all__ = ["boundary_amounts", "npu_amounts"]
+__all__ = ["TOGETHER", "boundary_amounts", "npu_amounts"]
 
 # Channels that the matrix unit of Qualcomm's NPUs takes at once.
 TOGETHER = 32
